@@ -1,0 +1,58 @@
+# Everything runs through .venv, which is made on first use and made again when pyproject.toml or constraints.txt change.
+
+PYTHON ?= python3
+BIN := .venv/bin
+INSTRUCTOR := .venv/.ready
+DEVELOPER := .venv/.ready-dev
+PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet --constraint constraints.txt
+
+# One thread a process: two processes with all threads each only get into each other's way.
+export OMP_NUM_THREADS := 1
+
+.PHONY: help demo test test-pages prove check lock
+
+help: ## this list
+	@echo "make TARGET"
+	@sed -n 's/^\([a-z-]*\):.*## /  \1\t/p' $(MAKEFILE_LIST) | expand -t 14
+
+demo: $(INSTRUCTOR) ## grade a small made-up class and show what comes out
+	$(BIN)/autograder demo
+
+test: check ## check, then all tests but those of the pages
+	$(BIN)/python -m pytest -n 2 --ignore tests/pages
+
+test-pages: ## the tests that need a browser
+	@if ls tests/pages/test_*.py >/dev/null 2>&1; then $(MAKE) --no-print-directory .run-pages; else echo "no page tests yet"; fi
+
+prove: $(INSTRUCTOR) ## prove every assignment: solution 100, stub 0, every known mistake caught, fair variants 100
+	$(BIN)/autograder audit --all --prove
+
+check: $(DEVELOPER) ## lint, format, types, layers: what needs no test run
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+lock: $(DEVELOPER) ## the newest releases that pyproject.toml allows -> constraints.txt
+	@{ sed '/^# ---/q' constraints.txt; \
+	  $(BIN)/pip-compile --quiet --upgrade --extra instructor --extra dev --strip-extras --no-annotate --no-header \
+	    --no-emit-index-url --no-emit-trusted-host --no-emit-find-links --no-emit-options --output-file - pyproject.toml \
+	  | sed -E -e '/^(torch|torchvision|triton|nvidia-|cuda-)/d' -e '/^[^=]*$$/d'; } > .constraints.new
+	@mv .constraints.new constraints.txt
+
+.run-pages: $(DEVELOPER)
+	@command -v chromium >/dev/null || command -v google-chrome >/dev/null || { \
+	  [ "$$(id -u)" = 0 ] || { echo "the page tests need Chromium; install it, or run this once as root" >&2; exit 1; }; \
+	  apt-get update -qq && apt-get install -qq --yes chromium chromium-driver; }
+	$(BIN)/python -m pytest tests/pages
+
+$(INSTRUCTOR): pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit("Python 3.11 or newer is needed, this is " + sys.version.split()[0] + "; name one: make PYTHON=python3.12") if sys.version_info < (3, 11) else None'
+	@echo "installing into .venv (once; torch is large)"
+	$(PYTHON) -m venv .venv
+	$(PIP) --editable '.[instructor]'
+	@touch $@
+
+$(DEVELOPER): $(INSTRUCTOR)
+	$(PIP) --editable '.[instructor,dev]'
+	@touch $@

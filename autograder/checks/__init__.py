@@ -1,0 +1,57 @@
+"""What check authors import: decorators, comparisons, properties, training."""
+
+from autograder.checks.building import buffers, builtin, load, random_weights, sharing, state, twins
+from autograder.checks.draw import Draw
+from autograder.checks.finding import CheckFailure, check_that, fail
+from autograder.checks.gradients import Pair, same_gradients
+from autograder.marks import bans, hint, needs, points, trains, visibility
+from autograder.checks.properties import (
+    batch_independent,
+    causal,
+    inputs_unmodified,
+    must_raise,
+    padding_invariant,
+    permutation_equivariant,
+    repeatable,
+    same_in_eval,
+    split_invariant,
+    train_differs_from_eval,
+)
+from autograder.checks.same import same
+from autograder.checks.training import learned, three_steps, train
+
+__all__ = [
+    "CheckFailure",
+    "Draw",
+    "Pair",
+    "bans",
+    "batch_independent",
+    "buffers",
+    "builtin",
+    "causal",
+    "check_that",
+    "fail",
+    "hint",
+    "inputs_unmodified",
+    "learned",
+    "load",
+    "must_raise",
+    "needs",
+    "padding_invariant",
+    "permutation_equivariant",
+    "points",
+    "random_weights",
+    "repeatable",
+    "same",
+    "same_gradients",
+    "same_in_eval",
+    "sharing",
+    "split_invariant",
+    "state",
+    "three_steps",
+    "train",
+    "train_differs_from_eval",
+    "trains",
+    "twins",
+    "visibility",
+]

@@ -1,0 +1,107 @@
+"""What an answer is made of: its parts, its tensors in order, and words for it that name no value."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import TypeGuard
+
+import torch
+from torch import Tensor
+
+from autograder.sandbox.remote import Remote
+
+_SHOWN = 4
+"""Parts of a tuple that are described one by one."""
+
+
+def is_plain_tensor(value: object) -> TypeGuard[Tensor]:
+    """Whether this is an ordinary dense tensor with numbers in it; no subclass, nothing sparse, nested or quantized."""
+    if type(value) not in (Tensor, torch.nn.Parameter) or not isinstance(value, Tensor):
+        return False
+    return not (value.is_nested or value.is_quantized or value.is_meta) and value.layout == torch.strided
+
+
+def is_number(value: object) -> TypeGuard[bool | int | float]:
+    """Whether this is a Python number (bool included)."""
+    return isinstance(value, bool | int | float)
+
+
+def parts_of(value: object) -> tuple[object, ...] | None:
+    """The parts of a tuple, a list, or a record handle (iterable, with a tuple of `fields`); None for anything else."""
+    if isinstance(value, tuple | list):
+        return tuple(value)
+    if isinstance(value, Tensor | Mapping) or not hasattr(type(value), "__iter__"):
+        return None
+    # a handle offers any attribute that it is asked for, but only a record's fields are a tuple
+    record = isinstance(value, Iterable) and isinstance(getattr(value, "fields", None), tuple | list)
+    return tuple(value) if record and isinstance(value, Iterable) else None
+
+
+def tensors_in(value: object, name: str = "answer") -> Iterator[tuple[str, Tensor]]:
+    """Every tensor in a nested answer with where it stands (`answer[1]['weights']`), in order."""
+    if isinstance(value, Tensor):
+        yield name, value
+    elif isinstance(value, Mapping):
+        for key, item in value.items():
+            yield from tensors_in(item, f"{name}[{key!r}]")
+    else:
+        for index, item in enumerate(parts_of(value) or ()):
+            yield from tensors_in(item, f"{name}[{index}]")
+
+
+def tensor_inputs(
+    args: Sequence[object], kwargs: Mapping[str, object], names: Sequence[str] = ()
+) -> list[tuple[str, Tensor]]:
+    """Every tensor among the arguments with the argument's name; positional ones first, called `names` or numbered."""
+    numbers = [f"argument {position}" for position in range(len(names) + 1, len(args) + 1)]  # from 1
+    positional = zip([*names, *numbers], args, strict=False)
+    return [found for name, value in (*positional, *kwargs.items()) for found in tensors_in(value, name)]
+
+
+def in_words(value: object, *, brief: bool = False) -> str:
+    """What kind of value this is, for a message: types, shapes and counts, never numbers or text."""
+    if value is None:
+        return "None"
+    if is_plain_tensor(value):
+        return f"a tensor of shape {shape_of(value)}"
+    if isinstance(value, Tensor):
+        return _odd_tensor(value)
+    if is_number(value) or isinstance(value, str):
+        return {"bool": "a bool", "int": "an int", "str": "a string"}.get(type(value).__name__, "a float")
+    if isinstance(value, Mapping):
+        return f"a dict with {len(value)} keys"
+    parts = parts_of(value)
+    if parts is None:
+        return f"an object of type {type_name(value)}"
+    kind = "list" if isinstance(value, list) else "tuple"
+    if not parts:
+        return f"an empty {kind}"
+    return f"a {kind} of {len(parts)}" + ("" if brief else _contents(parts))
+
+
+def shape_of(tensor: Tensor) -> str:
+    """`(3, 5)`."""
+    return str(tuple(tensor.shape))
+
+
+def type_name(value: object) -> str:
+    """The type's name; a handle says what it stands for."""
+    return repr(value) if isinstance(value, Remote) else type(value).__name__
+
+
+def _contents(parts: tuple[object, ...]) -> str:
+    shapes = {shape_of(part) if is_plain_tensor(part) else "" for part in parts}
+    if len(parts) > 1 and "" not in shapes:
+        return " tensors" + (f" of shape {shapes.pop()}" if len(shapes) == 1 else "")
+    kinds = [in_words(part, brief=True) for part in parts[:_SHOWN]]
+    return f" ({', '.join(kinds)}{', ...' if len(parts) > _SHOWN else ''})"
+
+
+def _odd_tensor(value: Tensor) -> str:
+    if type(value) not in (Tensor, torch.nn.Parameter):
+        return f"an object of type {type(value).__name__}"
+    if value.is_nested:
+        return "a nested tensor"
+    if value.is_meta:
+        return "a tensor without numbers (device meta)"
+    return "a quantized tensor" if value.is_quantized else "a sparse tensor"

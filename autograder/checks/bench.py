@@ -1,0 +1,59 @@
+"""What checks run against: a student, a reference, a source of random numbers. At home and in `grade` alike."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+from autograder.records import Assignment, Check, CheckResult
+from autograder.sandbox.remote import Session
+
+
+@dataclass(frozen=True, slots=True)
+class Used:
+    """What one worker used, and what it printed."""
+
+    cpu_s: float = 0.0
+    stdout: str = ""
+    stderr: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """The worker that a check asks for."""
+
+    check: Check
+    dtype: str
+    """float64 or float32: the worker's default dtype."""
+    seed: int
+    stand_ins: tuple[str, ...] = ()
+
+
+class Opened(Protocol):
+    """A worker that has loaded a submission."""
+
+    session: Session
+
+    def close(self) -> Used:
+        """End it and say what it used."""
+
+
+@dataclass(frozen=True)
+class Bench:
+    """Everything that a run of one submission's checks needs."""
+
+    assignment: Assignment
+    secret: bytes = field(repr=False)
+    open_student: Callable[[Wish], Opened]
+    """Raises StudentFault where the submission cannot be imported."""
+    open_reference: Callable[[], Opened] | None
+    """None at home: public checks do without a reference solution."""
+    report: Callable[[CheckResult], None]
+    """Called with each result as soon as it stands."""
+    known: Mapping[str, CheckResult] = field(default_factory=dict)
+    """Results that are there already: those checks are not run again."""
+    dataset: Callable[[str], Any] | None = None
+    device: str = "cpu"
+    blame: bool = True
+    """Whether a failure is tried on the reference before it counts."""

@@ -1,0 +1,93 @@
+"""Objects on the student's side: building them, giving them weights, reading their state."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from torch import Tensor
+
+from autograder.checks.draw import Draw
+from autograder.checks.finding import fail
+from autograder.errors import WireError
+from autograder.sandbox.remote import Remote, State, handle_session, read_state
+
+WEIGHT_RANGE = 0.5
+
+
+def builtin(side: Remote, name: str, *args: Any, **kwargs: Any) -> Any:
+    """Return a handle of a torch object (`torch.nn.BatchNorm1d`) that is built beside the submission."""
+    if not name.startswith("torch."):
+        message = f"builtin() builds objects of torch, not {name}"
+        raise ValueError(message)
+    return Remote(handle_session(side), name, ())(*args, **kwargs)
+
+
+def load(module: Remote, weights: Mapping[str, Tensor]) -> None:
+    """Copy weights into a module by name; what does not fit is a finding with both lists of names."""
+    document = handle_session(module).ask("load", module=module, weights=dict(weights))
+    if "expected" in document:
+        fail("missing", _mismatch(repr(module), document.get("expected"), document.get("found")))
+    if "renamed" not in document:
+        raise WireError("an answer to `load` that says nothing")
+
+
+def _mismatch(module: str, expected: object, found: object) -> str:
+    wanted, got = _shapes(expected), _shapes(found)
+    lines = [f"the parameters of {module} are not the ones that the handout names:"]
+    lines += [f"  missing: {name} {shape}" for name, shape in wanted.items() if name not in got]
+    lines += [f"  not in the handout: {name} {shape}" for name, shape in got.items() if name not in wanted]
+    lines += [
+        f"  {name}: expected shape {shape}, got {got[name]}"
+        for name, shape in wanted.items()
+        if got.get(name, shape) != shape
+    ]
+    return "\n".join(lines)
+
+
+def _shapes(names: object) -> dict[str, str]:
+    if not isinstance(names, dict):
+        raise WireError("an answer to `load` without names and shapes")
+    return {str(name): f"({', '.join(map(str, shape))})" for name, shape in names.items()}
+
+
+def state(module: Remote) -> dict[str, Tensor]:
+    """Return a module's parameters; tied ones stand under all their names."""
+    return dict(read_state(module).parameters)
+
+
+def buffers(module: Remote) -> dict[str, Tensor]:
+    """Return a module's buffers."""
+    return dict(read_state(module).buffers)
+
+
+def sharing(module: Remote) -> list[list[str]]:
+    """Return the groups of parameter names that are one and the same tensor."""
+    return [list(group) for group in read_state(module).shared]
+
+
+def random_weights(like: Mapping[str, Tensor], draw: Draw) -> dict[str, Tensor]:
+    """Return weights of the shapes of `like`, uniform in ±0.5: none is zero, and a tanh is not saturated by them."""
+    return {name: draw.uniform(*value.shape, low=-WEIGHT_RANGE, high=WEIGHT_RANGE) for name, value in like.items()}
+
+
+def twins(
+    student: Remote, reference: Remote, name: str, *args: Any, draw: Draw, **kwargs: Any
+) -> tuple[Remote, Remote]:
+    """Return a student's and a reference's object of one class with the same random weights, in eval mode."""
+    model = getattr(reference, name)(*args, **kwargs)
+    weights = random_state(read_state(model), draw)
+    theirs = getattr(student, name)(*args, **kwargs)
+    for module in (model, theirs):
+        load(module, weights)
+        module.eval()
+    return theirs, model
+
+
+def random_state(held: State, draw: Draw) -> dict[str, Tensor]:
+    """Return random weights for a state, equal ones under the names of one tied tensor."""
+    weights = random_weights(held.parameters, draw)
+    for group in held.shared:
+        for name in group[1:]:
+            weights[name] = weights[group[0]]
+    return weights

@@ -1,0 +1,215 @@
+"""Runs one check, case by case, and decides whose fault a failure is.
+
+A case runs in float64; if it does not pass it runs again in float32, and either passing is passing. What still fails is
+tried with the reference in the student's place: if that fails, too, the check is at fault and not the student.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import torch
+
+from autograder.checks.bench import Bench, Opened, Used, Wish
+from autograder.checks.draw import Draw, derive_key
+from autograder.checks.finding import CheckFailure
+from autograder.checks.precision import FLOAT32, FLOAT64, Precision
+from autograder.errors import SandboxError, WireError
+from autograder.records import Check, CheckResult, Evidence, Finding, Outcome
+from autograder.sandbox.remote import ChildEnded, StudentError
+
+Function = Callable[[Mapping[str, Any]], None]
+"""A check's test function with its parametrised arguments filled in; takes the fixtures."""
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """Why a case did not pass, and whether that is for certain."""
+
+    outcome: Outcome
+    finding: Finding
+    cause: BaseException
+
+    @property
+    def ended(self) -> bool:
+        """The worker is gone: another precision would end the same way."""
+        return isinstance(self.cause, ChildEnded)
+
+
+@dataclass
+class CheckRun:
+    """One check of one submission, from its first case to its last."""
+
+    bench: Bench
+    check: Check
+    stand_ins: tuple[str, ...] = ()
+    problem: Problem | None = None
+    precision: Precision = FLOAT64
+    figures: dict[str, float] = field(default_factory=dict)
+    curve: tuple[float, ...] = ()
+    refused: tuple[str, ...] = ()
+    _opened: dict[str, Opened] = field(default_factory=dict)
+    _used: list[Used] = field(default_factory=list)
+    _started: float = field(default_factory=time.monotonic)
+
+    @property
+    def over(self) -> bool:
+        """Whether further cases would only repeat a limit that was hit."""
+        return self.problem is not None and self.problem.outcome is Outcome.TIMED_OUT
+
+    def case(self, function: Function, case_id: str) -> Problem | None:
+        """Run one case; return why it did not pass, or None."""
+        problem = self._attempt(function, case_id, FLOAT64)
+        if problem and not problem.ended and self._attempt(function, case_id, FLOAT32) is None:
+            problem, self.precision = None, FLOAT32
+        if problem and self._is_ours(problem, function, case_id):
+            problem = replace(problem, outcome=Outcome.GRADER_ERROR)
+        self.problem = self.problem or problem
+        return problem
+
+    def finish(self) -> CheckResult:
+        """Close the workers and return the result."""
+        for name in list(self._opened):
+            self._close(name)
+        check, problem = self.check, self.problem
+        return CheckResult(
+            id=check.id,
+            outcome=problem.outcome if problem else Outcome.PASSED,
+            earned=0 if problem else check.points,
+            points=check.points,
+            finding=self._finding(problem) if problem else None,
+            precision=self.precision.name,
+            stand_ins=self.stand_ins,
+            cpu_s=round(sum(used.cpu_s for used in self._used), 4),
+            wall_s=round(time.monotonic() - self._started, 4),
+            evidence=Evidence(
+                banned_calls=self.refused,
+                stdout="".join(used.stdout for used in self._used),
+                stderr="".join(used.stderr for used in self._used),
+                figures=dict(self.figures),
+                curve=self.curve,
+            ),
+        )
+
+    def _finding(self, problem: Problem) -> Finding:
+        finding = problem.finding
+        if self.refused and finding.kind == "exception":
+            finding = replace(finding, kind="banned")
+        return replace(finding, hint=finding.hint or self.check.hint)
+
+    def _attempt(self, function: Function, case_id: str, precision: Precision) -> Problem | None:
+        with default_dtype(precision.dtype):
+            try:
+                student = self._student(precision)
+                self._call(function, case_id, precision, student)
+            except KeyboardInterrupt:
+                raise
+            except Exception as error:  # noqa: BLE001 - whatever a check raises is a result: whose, `_is_ours` decides
+                if isinstance(error, ChildEnded | WireError | SandboxError):
+                    self._close(precision.name)
+                return problem_of(error)
+            finally:
+                self._note(precision)
+        return None
+
+    def _call(self, function: Function, case_id: str, precision: Precision, student: Opened) -> None:
+        bench = self.bench
+        reference = bench.open_reference() if bench.open_reference else None
+        key = derive_key(bench.secret, bench.assignment.id, self.check.id, case_id, "draw")
+        function(
+            {
+                "student": student.session.root,
+                "reference": reference.session.root if reference else None,
+                "draw": Draw(key, precision.dtype, bench.device),
+                "device": bench.device,
+                "dataset": bench.dataset,
+            }
+        )
+
+    def _student(self, precision: Precision) -> Opened:
+        """The worker of this precision: all cases share one, in order; a new one if the last one ended."""
+        name = precision.name
+        if name not in self._opened:
+            key = derive_key(self.bench.secret, self.bench.assignment.id, self.check.id, "worker")
+            seed = int.from_bytes(key[:7], "big")
+            self._opened[name] = self.bench.open_student(Wish(self.check, name, seed, self.stand_ins))
+        return self._opened[name]
+
+    def _note(self, precision: Precision) -> None:
+        if opened := self._opened.get(precision.name):
+            session = opened.session
+            self.refused += tuple(name for name in session.refused if name not in self.refused)
+            self.figures.update(session.figures)
+            self.curve = session.curve or self.curve
+
+    def _close(self, name: str) -> None:
+        if opened := self._opened.pop(name, None):
+            self._note_used(opened)
+
+    def _note_used(self, opened: Opened) -> None:
+        self.refused += tuple(name for name in opened.session.refused if name not in self.refused)
+        self._used.append(opened.close())
+
+    def _is_ours(self, problem: Problem, function: Function, case_id: str) -> bool:
+        """Blame by re-run: does the same case fail with the reference in the student's place, now, on this machine?"""
+        if isinstance(problem.cause, SandboxError):
+            return True
+        training = self.check.trains_cpu_s is not None and isinstance(problem.cause, CheckFailure)
+        if problem.ended or training or not self.bench.blame or self.bench.open_reference is None:
+            return False
+        with default_dtype(torch.float64):
+            try:
+                self._call(function, case_id, FLOAT64, self.bench.open_reference())
+            except Exception:  # noqa: BLE001 - any failure of the reference is the check's
+                return True
+        return False
+
+
+@contextmanager
+def default_dtype(dtype: torch.dtype) -> Iterator[None]:
+    """`dtype` as torch's default for the length of a block."""
+    before = torch.get_default_dtype()
+    torch.set_default_dtype(dtype)
+    try:
+        yield
+    finally:
+        torch.set_default_dtype(before)
+
+
+def problem_of(error: BaseException) -> Problem:
+    """Return what an exception that came out of a check means."""
+    if isinstance(error, CheckFailure):
+        return Problem(Outcome.FAILED, error.finding, error)
+    if isinstance(error, StudentError):
+        return Problem(Outcome.FAILED, finding_of_exception(error), error)
+    if isinstance(error, ChildEnded):
+        kind = "waited" if error.waited else "limit"
+        return Problem(error.outcome, Finding(kind, f"Your code did not answer: {error}."), error)
+    if isinstance(error, WireError):
+        return Problem(Outcome.FAILED, Finding("malformed", f"Your code's answer cannot be read: {error}."), error)
+    if isinstance(error, SandboxError):
+        return Problem(
+            Outcome.GRADER_ERROR, Finding("grader", "The grader failed; a human will look.", detail=str(error)), error
+        )
+    words = f"{type(error).__name__}: {error}"
+    return Problem(
+        Outcome.FAILED, Finding("structure", "Your answer is not what this check can work with.", detail=words), error
+    )
+
+
+def finding_of_exception(error: StudentError) -> Finding:
+    """Return a student's exception in words; its own message may hold hidden inputs and goes to the detail."""
+    name = error.type_names[0]
+    if name == "NotImplementedError":
+        return Finding("missing", "This part is not written yet.", error.where, detail=str(error))
+    if name == "AttributeError" and not error.frames and "has no attribute" in error.message:
+        return Finding(
+            "missing", f"Something that this check asks for is not there: {error.message}.", detail=str(error)
+        )
+    if name == "BannedCall":
+        return Finding("banned", error.message, error.where)
+    return Finding("exception", f"Your code raised {name}.", error.where, detail=str(error))

@@ -1,0 +1,258 @@
+"""`same`: whether this is the expected answer and, if not, the first thing that a student should look at.
+
+Structure first, then shape, kind of number, NaN and infinity, and values last. Messages hold types, shapes, counts,
+indices and the size of an error with one significant figure; expected values and the student's own stand in `detail`.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import NoReturn
+
+import torch
+from torch import Tensor
+
+from autograder.checks import patterns
+from autograder.checks.answers import in_words, is_number, is_plain_tensor, parts_of, shape_of
+from autograder.checks.finding import Kind, fail
+from autograder.checks.precision import precision_of, tolerance
+
+_REALS = (torch.float64, torch.float32, torch.float16, torch.bfloat16)
+_WHOLES = (torch.int64, torch.int32, torch.int16, torch.int8, torch.uint8)
+_BOOL, _WHOLE, _REAL = "True and False", "whole numbers", "real numbers"
+_AROUND = 3
+"""Values on either side of the first difference that a TA sees."""
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """How close an answer that passed is."""
+
+    margin: float = 0.0
+    """The largest error as a part of its tolerance: 0 is exact, 1 barely passes."""
+    largest_error: float = 0.0
+
+    def and_also(self, other: Comparison) -> Comparison:
+        """The worse of both, number by number."""
+        return Comparison(max(self.margin, other.margin), max(self.largest_error, other.largest_error))
+
+
+def same(
+    got: object,
+    expected: object,
+    *,
+    hint: str = "",
+    what: str = "",
+    rtol: float | None = None,
+    atol: float | None = None,
+) -> Comparison:
+    """How close `got` is to `expected`; raises CheckFailure unless they are the same.
+
+    Tensors, Python numbers (also against tensors without axes), strings, None, dicts, and nested tuples, lists and
+    records, among which no difference is made. float32 against float64 is no fault: values decide. `rtol` and `atol`
+    replace those of the precision of `expected` (see precision.py); `what` names the answer in messages.
+    """
+    return _Place(what, hint, rtol, atol).compare(got, expected)
+
+
+@dataclass(frozen=True, slots=True)
+class _Place:
+    """One part of an answer: what it is called and how it is to be judged."""
+
+    name: str
+    hint: str
+    rtol: float | None
+    atol: float | None
+
+    def fail(self, kind: Kind, message: str, detail: str = "") -> NoReturn:
+        fail(kind, f"{self.name}: {message}" if self.name else message, hint=self.hint, detail=detail)
+
+    def part(self, key: object) -> _Place:
+        return replace(self, name=f"{self.name or 'answer'}[{key!r}]")
+
+    def compare(self, got: object, expected: object) -> Comparison:
+        if isinstance(expected, Tensor) and expected.dtype not in (torch.bool, *_REALS, *_WHOLES):
+            raise TypeError(f"an expected answer cannot be a tensor of {_dtype(expected)}")
+        if is_plain_tensor(expected) or is_number(expected):
+            return self.numbers(got, expected)
+        if isinstance(expected, Mapping):
+            return self.mappings(got, expected)
+        parts = parts_of(expected)
+        return self.others(got, expected) if parts is None else self.sequences(got, expected, parts)
+
+    def others(self, got: object, expected: object) -> Comparison:
+        """None and text; whatever else a reference may answer cannot be compared."""
+        if not (expected is None or isinstance(expected, str)):
+            raise TypeError(f"an expected answer cannot be {in_words(expected)}: compare its tensors one by one")
+        if (got is None) is not (expected is None) or isinstance(got, str) is not isinstance(expected, str):
+            self.fail("structure", _expected_got(expected, got))
+        if got != expected:
+            self.fail("values", "another text than expected", f"got {got!r}\nexpected {expected!r}")
+        return Comparison()
+
+    def mappings(self, got: object, expected: Mapping[object, object]) -> Comparison:
+        if not isinstance(got, Mapping):
+            self.fail("structure", _expected_got(expected, got))
+        missing, extra = expected.keys() - got.keys(), got.keys() - expected.keys()
+        if missing or extra:
+            counts = f"{len(missing)} of {len(expected)} keys are missing, {len(extra)} are unexpected"
+            self.fail("structure", f"other keys than expected: {counts}", f"missing {missing!r}\nunexpected {extra!r}")
+        return self.all_parts([(key, got[key], value) for key, value in expected.items()])
+
+    def sequences(self, got: object, expected: object, parts: tuple[object, ...]) -> Comparison:
+        ours = parts_of(got)
+        if ours is None or len(ours) != len(parts):
+            self.fail("structure", _expected_got(expected, got) + _advice_for_parts(got, parts))
+        return self.all_parts([(index, *pair) for index, pair in enumerate(zip(ours, parts, strict=True))])
+
+    def all_parts(self, parts: list[tuple[object, object, object]]) -> Comparison:
+        worst = Comparison()
+        for key, got, expected in parts:
+            worst = worst.and_also(self.part(key).compare(got, expected))
+        return worst
+
+    def numbers(self, got: object, expected: Tensor | float) -> Comparison:
+        """Tensors and Python numbers: shape, kind, NaN and infinity, values."""
+        if not (is_plain_tensor(got) or is_number(got)):
+            self.fail("structure", _expected_got(expected, got) + _advice_for_tensor(got, expected))
+        ours, theirs = _as_tensor(got), _as_tensor(expected)
+        if ours.shape != theirs.shape:
+            self.shapes(got, expected, ours, theirs)
+        self.kinds(ours, theirs, strict=is_plain_tensor(got) and is_plain_tensor(expected))
+        if not (ours.is_floating_point() or theirs.is_floating_point()):
+            return self.whole_numbers(ours, theirs)
+        precision = precision_of(expected if isinstance(expected, Tensor) else float(theirs))
+        allowed = tolerance(theirs, precision, self.rtol, self.atol)
+        return self.reals(ours.to(torch.float64), theirs.to(torch.float64), allowed)
+
+    def shapes(self, got: object, expected: object, ours: Tensor, theirs: Tensor) -> None:
+        if is_number(got) or is_number(expected):
+            self.fail("shape", _expected_got(expected, got))
+        self.fail("shape", patterns.shape_difference(tuple(ours.shape), tuple(theirs.shape)))
+
+    def kinds(self, ours: Tensor, theirs: Tensor, *, strict: bool) -> None:
+        seen, due = _kind(ours), _kind(theirs)
+        if seen != due and (strict or {seen, due} != {_REAL, _WHOLE}):  # as Python numbers, 3 and 3.0 are the same
+            self.fail("dtype", f"expected {due}, got {seen} ({_dtype(ours)})")
+
+    def whole_numbers(self, ours: Tensor, theirs: Tensor) -> Comparison:
+        """Whole numbers and bools must be equal; the size of an error would tell the answer."""
+        got, expected = ours.to(torch.int64), theirs.to(torch.int64)
+        if bool((got != expected).any()):
+            exact = torch.zeros(expected.shape, dtype=torch.float64)
+            difference = patterns.Difference(got.to(torch.float64), expected.to(torch.float64), exact)
+            self.values(difference, got != expected, show_size=False)
+        return Comparison()
+
+    def reals(self, got: Tensor, expected: Tensor, allowed: Tensor) -> Comparison:
+        self.finite(got, expected)
+        usual = torch.isfinite(expected)  # elsewhere both hold the same infinity or NaN
+        difference = patterns.Difference(got.where(usual, 0.0), expected.where(usual, 0.0), allowed.where(usual, 0.0))
+        if bool(difference.wrong.any()):
+            self.values(difference, difference.wrong, show_size=True)
+        error = (difference.got - difference.expected).abs()
+        ratio = torch.where(error > 0, error / difference.allowed, 0.0)
+        return Comparison(float(ratio.max()), float(error.max())) if error.numel() else Comparison()
+
+    def finite(self, got: Tensor, expected: Tensor) -> None:
+        equal = (got == expected) | (got.isnan() & expected.isnan())
+        bad = ~got.isfinite() & ~equal
+        if bool(bad.any()):
+            kind = "NaN" if bool(got.isnan().logical_and(bad).any()) else "infinity"
+            none = "the expected answer has none" if bool(expected.isfinite().all()) else "not expected there"
+            self.fail("not_finite", f"{kind} in {_count(bad)}; {none}", _values_near(got, expected, bad))
+        lost = ~expected.isfinite() & ~equal
+        if bool(lost.any()):
+            near = _values_near(got, expected, lost)
+            self.fail("not_finite", f"a finite number where none belongs: in {_count(lost)}", near)
+
+    def values(self, difference: patterns.Difference, wrong: Tensor, *, show_size: bool) -> None:
+        """Say how many values are off, where the first one is, how large the error gets, and what it looks like."""
+        words = "wrong value" if wrong.ndim == 0 else f"wrong values in {_count(wrong)}"
+        if show_size:
+            words += _largest_error(difference)
+        if seen := patterns.pattern(difference):
+            words += f"; {seen}"
+        self.fail("values", words, _values_near(difference.got, difference.expected, wrong) + _margin(difference))
+
+
+def _expected_got(expected: object, got: object) -> str:
+    return f"expected {in_words(expected)}, got {in_words(got)}" + (" (is a return missing?)" if got is None else "")
+
+
+def _advice_for_tensor(got: object, expected: Tensor | float) -> str:
+    """What to do with a list or tuple where one tensor belongs."""
+    parts = parts_of(got)
+    if not parts or not isinstance(expected, Tensor):
+        return ""
+    shapes = {tuple(part.shape) if is_plain_tensor(part) else None for part in parts}
+    if len(shapes) == 1 and (shape := shapes.pop()) is not None:
+        stacked = [(*shape[:axis], len(parts), *shape[axis:]) for axis in range(len(shape) + 1)]
+        if tuple(expected.shape) in stacked:
+            return f": torch.stack joins them, with dim={stacked.index(tuple(expected.shape))}"
+    alone = is_plain_tensor(parts[0]) and parts[0].shape == expected.shape
+    return ": the first one has the expected shape, return it alone" if alone else ""
+
+
+def _advice_for_parts(got: object, parts: tuple[object, ...]) -> str:
+    """What to do with one tensor where several belong."""
+    if is_plain_tensor(got) and parts and is_plain_tensor(parts[0]) and got.shape == parts[0].shape:
+        return ": is that only the first one?"
+    return ""
+
+
+def _as_tensor(value: Tensor | float) -> Tensor:
+    if isinstance(value, Tensor):
+        return value.detach().to("cpu")
+    if isinstance(value, int) and -(2**63) <= value < 2**63:
+        return torch.tensor(value)
+    if isinstance(value, int):  # too large for a tensor and for any right answer
+        value = math.inf if value > 0 else -math.inf
+    return torch.tensor(value, dtype=torch.float64)
+
+
+def _kind(tensor: Tensor) -> str:
+    kinds = {torch.bool: _BOOL} | dict.fromkeys(_REALS, _REAL) | dict.fromkeys(_WHOLES, _WHOLE)
+    return kinds.get(tensor.dtype, "numbers of another kind")
+
+
+def _dtype(tensor: Tensor) -> str:
+    return str(tensor.dtype).removeprefix("torch.")
+
+
+def _count(wrong: Tensor) -> str:
+    """`3 of 12 places, first at [0, 2]`."""
+    if wrong.ndim == 0:
+        return "the only place"
+    first = int(wrong.flatten().to(torch.uint8).argmax())
+    return f"{int(wrong.sum())} of {wrong.numel()} places, first at {_index(wrong, first)}"
+
+
+def _index(tensor: Tensor, flat: int) -> str:
+    return patterns.index_of(flat, tensor.shape)
+
+
+def _values_near(got: Tensor, expected: Tensor, wrong: Tensor) -> str:
+    """The values around the first difference, for the TA."""
+    first = int(wrong.flatten().to(torch.uint8).argmax())
+    around = slice(max(0, first - _AROUND), first + _AROUND + 1)
+    ours, theirs = ([f"{value:.9g}" for value in t.flatten()[around].tolist()] for t in (got, expected))
+    where = f"around {_index(wrong, first)}" if wrong.ndim else "the value"
+    return f"shape {shape_of(got)}, {where}: got {', '.join(ours)}; expected {', '.join(theirs)}"
+
+
+def _largest_error(difference: patterns.Difference) -> str:
+    error = (difference.got - difference.expected).abs()
+    size = f"about {patterns.one_figure(float(error.max()))}"
+    at = _index(error, int(error.argmax()))
+    return f"; the largest error, {size}, is at {at}" if error.ndim else f", off by {size}"
+
+
+def _margin(difference: patterns.Difference) -> str:
+    """The largest error and what was allowed there, for the TA."""
+    error = (difference.got - difference.expected).abs()
+    worst = int(error.argmax())
+    allowed = float(difference.allowed.flatten()[worst])
+    return f"\nlargest error {float(error.max()):.9g} at {_index(error, worst)}, allowed there {allowed:.3g}"

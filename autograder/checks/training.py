@@ -1,0 +1,105 @@
+"""Training is graded twice: exactly, after three steps, and by what the trained weights do in the reference model.
+
+The student's loop runs on their side; what comes back is weights and losses. A `forward` that computes the task's rule
+scores like an untrained model, since it is the reference's forward that is scored.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from autograder.checks.building import load
+from autograder.checks.finding import fail
+from autograder.checks.same import same
+from autograder.sandbox.remote import Remote, Trained, handle_session
+from autograder.sandbox.remote import train as train_there
+
+Optimizer = tuple[str, Mapping[str, Any]]
+"""A name in torch.optim and its settings: ("Adam", {"lr": 5e-3})."""
+
+
+def train(
+    student: Remote,
+    model: str,
+    *,
+    args: Sequence[Any],
+    weights: Mapping[str, Tensor],
+    batches: Sequence[Any],
+    optimizer: Optimizer,
+    fit: str = "fit",
+    fit_kwargs: Mapping[str, Any] | None = None,
+) -> Trained:
+    """Return what the student's loop makes of `weights`: only a state and losses come back."""
+    module = getattr(student, model)(*args)
+    load(module, weights)
+    return _run(module, fit, batches, optimizer, fit_kwargs)
+
+
+def three_steps(
+    student: Remote,
+    reference: Remote,
+    model_of: Callable[[Remote], Remote],
+    batches: Sequence[Any],
+    *,
+    optimizer: Optimizer = ("SGD", {"lr": 0.1}),
+    fit: str = "fit",
+    fit_kwargs: Mapping[str, Any] | None = None,
+    hint: str = "",
+) -> None:
+    """Compare what both loops make of the same weights and the same few batches, exactly.
+
+    Catches a missing zero_grad, a wrong order, eval mode, loss over padding, clipping after the step. The first batch alone
+    is tried as well, so that the message can tell a wrong step from steps that disturb each other.
+    """
+    for count in (1, len(batches)):
+        runs = [_run(model_of(side), fit, batches[:count], optimizer, fit_kwargs) for side in (student, reference)]
+        _compare(*runs, count, hint)
+
+
+def _compare(got: Trained, expected: Trained, steps: int, hint: str) -> None:
+    after = "one step" if steps == 1 else f"{steps} steps"
+    for name, value in expected.state.items():
+        if name not in got.state:
+            fail("training", f"after training, the model has no {name} any more", hint=hint)
+        same(got.state[name], value, what=f"{name} after {after} of your loop", hint=hint)
+    if got.attached:
+        fail("training", "the losses that your loop returns still hold their graphs: return numbers", hint=hint)
+    same(got.losses, expected.losses, what=f"the losses of {after}", hint=hint)
+
+
+def _run(
+    module: Remote, fit: str, batches: Sequence[Any], optimizer: Optimizer, fit_kwargs: Mapping[str, Any] | None
+) -> Trained:
+    trained = train_there(module, fit, batches, optimizer, fit_kwargs or {})
+    handle_session(module).curve = _curve(trained.losses)
+    return trained
+
+
+def _curve(losses: object) -> tuple[float, ...]:
+    items = list(losses) if isinstance(losses, list | tuple) else []
+    numbers = [float(item) for item in items if isinstance(item, int | float) or _is_scalar(item)]
+    return tuple(number if math.isfinite(number) else math.inf for number in numbers)
+
+
+def _is_scalar(item: object) -> bool:
+    return isinstance(item, Tensor) and item.numel() == 1 and not item.is_complex()
+
+
+def learned(
+    student: Remote, score: float | Tensor, *, at_most: float, what: str = "held-out loss", hint: str = ""
+) -> None:
+    """Compare the score of trained weights in the reference model with its bound, and leave both for the report."""
+    value = float(torch.as_tensor(score).item())
+    session = handle_session(student)
+    session.figures |= {what: value, f"{what}, at most": at_most}
+    if not value <= at_most:  # also where the value is NaN
+        seen = "not a number" if math.isnan(value) else f"{value:.3g}"
+        message = (
+            f"after training, the {what} of your weights is {seen}; {at_most:.3g} or less shows that the model learned"
+        )
+        fail("training", message, hint=hint)

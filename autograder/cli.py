@@ -1,0 +1,189 @@
+"""The verbs. The only file that prints and exits; everything heavy is imported where it is needed."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable
+from functools import wraps
+from pathlib import Path
+from typing import Any
+
+import click
+
+from autograder import __version__
+from autograder.errors import AutograderError
+from autograder.records import Confinement
+
+CHECKS_FAILED = 1
+
+
+def explained(command: Callable[..., None]) -> Callable[..., None]:
+    """Turn the kit's own errors into one sentence and their exit code."""
+
+    @wraps(command)
+    def run(*args: Any, **kwargs: Any) -> None:
+        try:
+            command(*args, **kwargs)
+        except AutograderError as error:
+            click.echo(f"autograder: {error}", err=True)
+            sys.exit(error.exit_code)
+        except KeyboardInterrupt:
+            click.echo(
+                "\nautograder: stopped. What was measured is kept; the same command goes on from here.", err=True
+            )
+            sys.exit(130)
+
+    return run
+
+
+course_option = click.option(
+    "--course",
+    "course_root",
+    type=click.Path(path_type=Path, exists=True, file_okay=False),
+    default=Path(),
+    help="The folder with course.yml; by default the nearest one above the current folder.",
+)
+json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON instead of a table.")
+jobs_option = click.option("--jobs", type=click.IntRange(min=1), default=None, help="Processes; by default one a core.")
+sandbox_option = click.option(
+    "--sandbox",
+    type=click.Choice([kind.value for kind in Confinement]),
+    default=Confinement.REQUIRED.value,
+    show_default=True,
+    help="`required` refuses to grade where the kernel cannot confine; `best-effort` goes on and says so in every result.",
+)
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="autograder")
+def main() -> None:
+    """Grade deep-learning assignments: from RNN to ViT.
+
+    Exit codes: 0 fine, 1 checks failed, 2 usage, 3 a fault of the grader.
+    """
+
+
+@main.command()
+@click.argument("assignments", nargs=-1)
+@click.option("--force", is_flag=True, help="Overwrite a released folder that somebody has edited.")
+@course_option
+@json_option
+@explained
+def release(assignments: tuple[str, ...], force: bool, course_root: Path, as_json: bool) -> None:
+    """Build the students' folders assignments/ from solutions/, and scan them for leaks."""
+    from autograder.desk import find_root
+    from autograder.release import release as build
+    from autograder.secret import make_secret
+
+    root = find_root(course_root)
+    make_secret(root)
+    released = build(root, assignments, force=force)
+    if as_json:
+        click.echo(
+            json.dumps([{"id": each.id, "folder": str(each.folder), "files": list(each.files)} for each in released])
+        )
+        return
+    for each in released:
+        click.echo(f"{each.id}: {len(each.files)} files in {each.folder}")
+
+
+@main.command()
+@click.argument("assignment")
+@click.argument("submissions", type=click.Path(path_type=Path, exists=True))
+@click.option(
+    "--out", type=click.Path(path_type=Path), default=None, help="Where results go; by default results/ASSIGNMENT."
+)
+@click.option("--only", multiple=True, help="Grade only this student (may be given several times).")
+@course_option
+@sandbox_option
+@jobs_option
+@json_option
+@explained
+def grade(
+    assignment: str,
+    submissions: Path,
+    out: Path | None,
+    only: tuple[str, ...],
+    course_root: Path,
+    sandbox: str,
+    jobs: int | None,
+    as_json: bool,
+) -> None:
+    """Grade a folder of submissions: a folder, a zip or a .py file a student."""
+    from autograder.desk import Desk
+    from autograder.screen import Screen
+
+    desk = Desk.at(course_root, assignment, Confinement(sandbox), jobs)
+    screen = Screen(as_json=as_json)
+    grades = desk.grade(submissions, out, only, screen)
+    screen.grades(desk.assignment, grades, desk.results_folder(out))
+    if any(grade.needs_human for grade in grades):
+        sys.exit(AutograderError.exit_code if screen.grader_failed(grades) else 0)
+
+
+@main.command()
+@click.argument("assignment")
+@click.option(
+    "--out", type=click.Path(path_type=Path), default=None, help="Where results are; by default results/ASSIGNMENT."
+)
+@course_option
+@json_option
+@explained
+def status(assignment: str, out: Path | None, course_root: Path, as_json: bool) -> None:
+    """Show what has been graded, and what waits for a human."""
+    from autograder.desk import find_root, read_results
+    from autograder.screen import Screen
+
+    folder = out or find_root(course_root) / "results" / assignment
+    Screen(as_json=as_json).status(read_results(folder), folder)
+
+
+@main.command()
+@click.argument("assignments", nargs=-1)
+@click.option(
+    "--rounds", type=click.IntRange(min=1), default=1, show_default=True, help="Secrets on which right work is tried."
+)
+@click.option("--only", multiple=True, help="Try only the programs with this id or kind.")
+@click.option("--prove", is_flag=True, help="Five secrets, calibration of training, figures written to docs/measured/.")
+@course_option
+@sandbox_option
+@jobs_option
+@json_option
+@explained
+def audit(
+    assignments: tuple[str, ...],
+    rounds: int,
+    only: tuple[str, ...],
+    prove: bool,
+    course_root: Path,
+    sandbox: str,
+    jobs: int | None,
+    as_json: bool,
+) -> None:
+    """Prove an assignment: solution 100, stub and lazy students 0, every mistake caught, every right style 100."""
+    from autograder.desk import Desk, all_assignments
+    from autograder.screen import Screen
+
+    screen = Screen(as_json=as_json)
+    fine = True
+    for assignment in assignments or all_assignments(course_root):
+        desk = Desk.at(course_root, assignment, Confinement(sandbox), jobs)
+        fine = desk.audit(5 if prove else rounds, only, screen, prove=prove) and fine
+    sys.exit(0 if fine else CHECKS_FAILED)
+
+
+@main.command()
+@click.option("--out", type=click.Path(path_type=Path), default=None, help="Where the sample class and its results go.")
+@course_option
+@jobs_option
+@explained
+def demo(out: Path | None, course_root: Path, jobs: int | None) -> None:
+    """Make a sample class for every finished assignment, grade it, and show where to look."""
+    from autograder.demo import run_demo
+
+    run_demo(course_root, out, jobs)
+
+
+if __name__ == "__main__":
+    main()

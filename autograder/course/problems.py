@@ -1,0 +1,36 @@
+"""What is wrong in the course's own files, collected so that one run reports everything."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+from autograder.errors import ConfigurationError
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Problem:
+    """One thing to mend, with its place."""
+
+    file: Path
+    line: int
+    """From 1."""
+    message: str
+
+
+def nearest(word: str, known: Iterable[str]) -> str:
+    """The end of a sentence about an unknown name: the closest known one, or else all of them."""
+    candidates = sorted(set(known))
+    close = difflib.get_close_matches(word, candidates, n=1)
+    if close:
+        return f"; did you mean `{close[0]}`?"
+    return f"; known here: {', '.join(f'`{name}`' for name in candidates) or 'nothing yet'}"
+
+
+def report(problems: Iterable[Problem]) -> None:
+    """Raise ConfigurationError with every problem, one a line in the order of the files; return if there is none."""
+    lines = [f"{problem.file}:{problem.line}: {problem.message}" for problem in sorted(set(problems))]
+    if lines:
+        raise ConfigurationError("\n".join(lines))

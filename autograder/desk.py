@@ -1,0 +1,147 @@
+"""The instructor's desk: finds the course, the secret and the machine's means, and runs what a verb asks for."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from autograder.course import find_course, load_assignment, load_assignments
+from autograder.errors import UsageError
+from autograder.intake import read_submissions
+from autograder.ledger import read_grade, write_grade
+from autograder.records import Assignment, Confinement, Grade
+from autograder.secret import load_secret
+
+if TYPE_CHECKING:
+    from autograder.pipeline import Settings
+    from autograder.screen import Screen
+
+LEDGER = Path(".autograder", "ledger")
+AUDIT_LEDGER = Path(".autograder", "audit")
+
+
+def find_root(start: Path) -> Path:
+    """Return the course's folder, at or above `start`."""
+    return find_course(start)
+
+
+def all_assignments(start: Path) -> tuple[str, ...]:
+    """Return the ids of the course's assignments."""
+    return tuple(assignment.id for assignment in load_assignments(find_root(start)))
+
+
+def read_results(folder: Path) -> tuple[Grade, ...]:
+    """Return the grades that lie in a results folder, by student."""
+    return tuple(read_grade(path) for path in sorted(folder.glob("*.json")))
+
+
+@dataclass(frozen=True, slots=True)
+class Desk:
+    """One assignment on one machine."""
+
+    root: Path
+    assignment: Assignment
+    secret: bytes
+    confinement: Confinement
+    layers: tuple[str, ...]
+    missing: tuple[str, ...]
+    workers: int
+
+    @staticmethod
+    def at(start: Path, assignment: str, confinement: Confinement, jobs: int | None) -> Desk:
+        """Return the desk for an assignment. Raises ConfinementMissing, UsageError, ConfigurationError."""
+        from autograder.sandbox.means import choose_layers, survey
+
+        root = find_root(start)
+        means = survey()
+        return Desk(
+            root,
+            load_assignment(_folder_of(root, assignment)),
+            load_secret(root, os.environ),
+            confinement,
+            choose_layers(confinement, means),
+            means.missing,
+            jobs or os.cpu_count() or 1,
+        )
+
+    def settings(self, ledger: Path) -> Settings:
+        """Return what a grading process needs."""
+        import course_data
+
+        from autograder.pipeline import Settings
+
+        return Settings(
+            self.assignment.folder,
+            self.confinement,
+            self.layers,
+            self.missing,
+            self.root / ledger,
+            course_data.digest(),
+        )
+
+    def results_folder(self, out: Path | None) -> Path:
+        """Return where results go."""
+        return out or self.root / "results" / self.assignment.id
+
+    def grade(self, submissions: Path, out: Path | None, only: Iterable[str], screen: Screen) -> tuple[Grade, ...]:
+        """Grade a folder of submissions and write one result each; return all grades, by student."""
+        from autograder.fleet import grade_all
+        from autograder.pipeline import Job
+
+        found = read_submissions(submissions, self.assignment)
+        chosen = [submission for submission in found if not only or submission.student in set(only)]
+        if not chosen:
+            raise UsageError(
+                f"{submissions} holds no submission"
+                + (f" of {', '.join(only)}" if found else "; expected a folder, a zip or a .py file a student")
+            )
+        folder = self.results_folder(out)
+        folder.mkdir(parents=True, exist_ok=True)
+        grades: dict[str, Grade] = {}
+
+        def done(job: Job, grade: Grade) -> None:
+            write_grade(folder / f"{grade.student}.json", grade)
+            grades[grade.student] = grade
+            screen.advance(grade)
+
+        jobs = [Job(submission, self.secret) for submission in chosen]
+        with screen.progress(self.assignment, len(jobs), self.missing):
+            grade_all(self.settings(LEDGER), jobs, self.workers, done)
+        return tuple(grades[student] for student in sorted(grades))
+
+    def audit(self, rounds: int, only: tuple[str, ...], screen: Screen, *, prove: bool) -> bool:
+        """Audit the assignment, print its table, and return whether it holds."""
+        from autograder import proof
+        from autograder.audit import audit, trials
+
+        chosen = [t for t in trials(self.assignment, rounds) if not only or t.variant.id in only or t.kind in only]
+        if not chosen:
+            raise UsageError(f"{self.assignment.id} has no program called {', '.join(only)}")
+        settings = self.settings(AUDIT_LEDGER)
+        with screen.progress(self.assignment, len(chosen), self.missing):
+            verdicts = audit(settings, self.assignment, chosen, self.secret, self.workers, screen.advance_audit)
+        screen.audit(self.assignment, verdicts)
+        fine = not any(verdict.fault for verdict in verdicts)
+        if prove:
+            calibrated = proof.calibrate(settings, self.assignment, verdicts, self.secret, screen.advance_calibration)
+            screen.calibration(calibrated)
+            fine = fine and not any(each.fault for each in calibrated)
+            path = proof.write(self.root, self.assignment, verdicts, calibrated, settings)
+            screen.say(f"figures written to {path}")
+        return fine
+
+
+def _folder_of(root: Path, assignment: str) -> Path:
+    import difflib
+
+    known = [path.name for path in sorted((root / "solutions").iterdir()) if (path / "assignment.yml").exists()]
+    if assignment not in known:
+        near = difflib.get_close_matches(assignment, known, 1)
+        raise UsageError(
+            f"there is no assignment {assignment!r}"
+            + (f"; did you mean {near[0]}?" if near else f"; there are {', '.join(known)}")
+        )
+    return root / "solutions" / assignment

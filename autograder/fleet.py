@@ -1,0 +1,64 @@
+"""Many submissions over the cores of one machine: a process each, one torch thread each."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import signal
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, ProcessPoolExecutor, as_completed
+from contextlib import closing
+from functools import lru_cache
+
+from autograder.pipeline import Job, Pipeline, Settings, waited
+from autograder.records import Grade
+
+
+def grade_all(settings: Settings, jobs: Sequence[Job], workers: int, done: Callable[[Job, Grade], None]) -> None:
+    """Grade all jobs and hand each grade to `done` as soon as it stands.
+
+    Submissions whose child only waited are graded again afterwards, alone, before they count. An interrupt lets the
+    submissions that are running finish their current check; the ledger has everything up to there.
+    """
+    again: list[Job] = []
+    for job, grade in _parallel(settings, jobs, workers) if workers > 1 else _serial(settings, jobs):
+        if any(waited(result) for result in grade.results):
+            again.append(Job(job.submission, job.secret, alone=True))
+        else:
+            done(job, grade)
+    for job, grade in _serial(settings, again):
+        done(job, grade)
+
+
+def _serial(settings: Settings, jobs: Sequence[Job]) -> Iterator[tuple[Job, Grade]]:
+    if jobs:
+        with closing(Pipeline(settings)) as pipeline:
+            for job in jobs:
+                yield job, pipeline.grade(job)
+
+
+def _parallel(settings: Settings, jobs: Sequence[Job], workers: int) -> Iterator[tuple[Job, Grade]]:
+    executor = ProcessPoolExecutor(
+        min(workers, len(jobs)) or 1, multiprocessing.get_context("spawn"), initializer=_leave_interrupts_to_parent
+    )
+    try:
+        futures: dict[Future[Grade], Job] = {executor.submit(_grade_here, settings, job): job for job in jobs}
+        for future in as_completed(futures):
+            yield futures[future], future.result()
+    finally:
+        executor.shutdown(cancel_futures=True)
+
+
+def _leave_interrupts_to_parent() -> None:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    os.environ["OMP_NUM_THREADS"] = "1"
+
+
+@lru_cache(maxsize=1)
+def _pipeline(settings: Settings) -> Pipeline:
+    """This process's pipeline; it and its zygotes end with the process."""
+    return Pipeline(settings)
+
+
+def _grade_here(settings: Settings, job: Job) -> Grade:
+    return _pipeline(settings).grade(job)

@@ -1,0 +1,118 @@
+"""What a folder or file that was handed in holds: plain files only, listed without following a link."""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path, PurePosixPath
+
+from autograder.errors import SubmissionError
+from autograder.intake.names import shown
+
+MAX_FILE = 1 << 20
+"""Bytes of one file; a solution has some 10,000."""
+MAX_ENTRIES = 2_000
+MAX_DEPTH = 16
+
+IGNORED = frozenset({"__MACOSX", "__pycache__", "node_modules", "site-packages", "venv", "Thumbs.db", "desktop.ini"})
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A file that was handed in, not yet read."""
+
+    path: PurePosixPath
+    """Inside what was handed in."""
+    read: Callable[[], bytes]
+    """Its content; SubmissionError when it cannot be had or is larger than MAX_FILE."""
+
+
+@dataclass(frozen=True, slots=True)
+class HandedIn:
+    """Everything that one student handed in, before the allow-list."""
+
+    entries: list[Entry] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+
+    def wants(self, path: PurePosixPath) -> bool:
+        """Whether to look into the file or folder `path`; says so in the notes where a student may wonder."""
+        if ".git" in path.parts:
+            self._note("the .git folder was ignored")
+            return False
+        return not any(part in IGNORED or part.startswith(".") for part in path.parts)
+
+    def refuse(self, path: str, what: str) -> None:
+        """Note an entry that is never read."""
+        self._note(f"{shown(path)} is {what} and was ignored")
+
+    def add(self, entry: Entry) -> None:
+        """Keep a file; SubmissionError when there are too many."""
+        self.entries.append(entry)
+        if len(self.entries) > MAX_ENTRIES:
+            raise SubmissionError(f"more than {MAX_ENTRIES:,} files were handed in; hand in only what is asked for")
+
+    def _note(self, note: str) -> None:
+        if note not in self.notes and len(self.notes) < 20:
+            self.notes.append(note)
+
+
+def from_folder(root: Path) -> HandedIn:
+    """The plain files under `root`; links, devices, hidden files and caches are left out."""
+    found = HandedIn()
+    waiting = [PurePosixPath()]
+    seen = 0
+    while waiting:
+        folder = waiting.pop()
+        with os.scandir(root / folder) as children:
+            for child in children:
+                seen += 1
+                if seen > 10 * MAX_ENTRIES:  # ignored ones count too: listing them costs time
+                    raise SubmissionError(f"more than {10 * MAX_ENTRIES:,} files and folders; hand in only the files")
+                _sort_in(root, folder / child.name, child, found, waiting)
+    found.entries.sort(key=lambda entry: entry.path.parts)
+    return found
+
+
+def _sort_in(
+    root: Path, path: PurePosixPath, child: os.DirEntry[str], found: HandedIn, waiting: list[PurePosixPath]
+) -> None:
+    if not found.wants(path):
+        return
+    if child.is_symlink():
+        found.refuse(str(path), "a link")
+    elif child.is_dir(follow_symlinks=False):
+        if len(path.parts) < MAX_DEPTH:
+            waiting.append(path)
+        else:
+            found.refuse(str(path), f"more than {MAX_DEPTH} folders deep")
+    elif child.is_file(follow_symlinks=False):
+        found.add(Entry(path, lambda: read_plain(root / path, MAX_FILE)))
+    else:
+        found.refuse(str(path), "not a plain file")
+
+
+def from_file(path: Path) -> HandedIn:
+    """The one file `path`."""
+    return HandedIn([Entry(PurePosixPath(path.name), lambda: read_plain(path, MAX_FILE))])
+
+
+def read_plain(path: Path, limit: int) -> bytes:
+    """The content of a plain file; SubmissionError for a link, a device, a pipe, or more than `limit` bytes."""
+    if not stat.S_ISREG(path.lstat().st_mode):
+        raise SubmissionError(f"{shown(path.name)} is not a plain file; hand in a copy of it")
+    # The file may have been exchanged since: open the name itself, never wait for a pipe, and look again.
+    flags = os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
+    with os.fdopen(os.open(path, flags), "rb") as file:
+        if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+            raise SubmissionError(f"{shown(path.name)} is not a plain file; hand in a copy of it")
+        content = file.read(limit + 1)
+    if len(content) > limit:
+        raise SubmissionError(f"{shown(path.name)} is larger than {size(limit)}; hand in only what is asked for")
+    return content
+
+
+def size(count: int) -> str:
+    """`count` bytes in MiB."""
+    return f"{count / (1 << 20):g} MiB"

@@ -1,0 +1,183 @@
+"""Measurements and grades on disk: written whole or not at all, found again by what they depend on.
+
+A measurement of one check lies in `measurements/<aa>/<key>.json`, where the key is the hash of everything that could
+change it. It is never changed; when something that it depends on changes, there is a new key. So a run that was
+killed goes on where it stopped, and a typo in a handout measures nothing again.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import hashlib
+import json
+import logging
+import math
+import os
+import re
+import tempfile
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
+
+from autograder.errors import LedgerError
+from autograder.records import CheckResult, Grade, Outcome
+
+_LOG = logging.getLogger(__name__)
+_RESULT = TypeAdapter(CheckResult)
+_GRADE = TypeAdapter(Grade)
+_NEVER_EMPTY = ("submission", "check", "solution", "device", "torch", "engine", "secret_sha256")
+
+
+@dataclass(frozen=True, slots=True)
+class KeyParts:
+    """Everything that a measurement depends on."""
+
+    submission: str
+    """Digest of the submitted files."""
+    check: str
+    """Digest of the check's source and of its helpers."""
+    needs: Mapping[str, str]
+    """Check or part that the check needs -> how that ended, or that its stand-in was set: this decides skipping."""
+    solution: str
+    datasets: Mapping[str, str]
+    """Data set -> digest."""
+    sandbox: Mapping[str, str]
+    """Limits, bans, importable packages, stand-ins, confinement."""
+    device: str
+    torch: str
+    """Version."""
+    engine: str
+    """Measurement version: raised when the engine measures differently, not with every release."""
+    secret_sha256: str
+
+
+def measurement_key(parts: KeyParts) -> str:
+    """sha256 of `parts`; LedgerError when one of them is empty, since then two measurements could share a key."""
+    empty = [name for name in _NEVER_EMPTY if not getattr(parts, name)]
+    if empty:
+        raise LedgerError(f"a measurement's key lacks {', '.join(empty)}; this is a fault of the kit, please report it")
+    return hashlib.sha256(_canonical(_plain(parts))).hexdigest()
+
+
+@dataclass(frozen=True, slots=True)
+class Ledger:
+    """The measurements below `root`."""
+
+    root: Path
+
+    def get(self, key: str) -> CheckResult | None:
+        """The measurement of `key`, or None; a corrupt file is moved aside with a warning and counts as none."""
+        path = self._path(key)
+        try:
+            return _opened(key, path.read_bytes())
+        except FileNotFoundError:
+            return None
+        except OSError as error:
+            raise LedgerError(
+                f"{path} cannot be read ({error.strerror}); mend its permissions and run again"
+            ) from error
+        except ValueError as error:
+            aside = path.with_suffix(".corrupt")
+            _LOG.warning("%s is corrupt (%s); it is now %s and is measured again", path, _first_line(error), aside.name)
+            with contextlib.suppress(FileNotFoundError):  # another process has just done the same
+                path.replace(aside)
+            return None
+
+    def put(self, key: str, result: CheckResult) -> None:
+        """Keep `result` for ever; one that is there already stays, and a grader error is never kept."""
+        if result.outcome is Outcome.GRADER_ERROR or self.get(key) is not None:
+            return
+        body = _plain(result)
+        stored = {"format": 1, "key": key, "sha256": hashlib.sha256(_canonical(body)).hexdigest(), "result": body}
+        _write(self._path(key), _canonical(stored))
+
+    def _path(self, key: str) -> Path:
+        if not re.fullmatch("[0-9a-f]{64}", key):
+            raise LedgerError(f"{key!r} is no measurement key; sixty-four hexadecimal digits are expected")
+        return self.root / "measurements" / key[:2] / f"{key}.json"
+
+
+def write_grade(path: Path, grade: Grade) -> None:
+    """Write `grade` to `path`, whole or not at all; LedgerError when the disk refuses."""
+    _write(path, json.dumps(_plain(grade), indent=1, ensure_ascii=False, allow_nan=False).encode() + b"\n")
+
+
+def read_grade(path: Path) -> Grade:
+    """The grade in `path`; LedgerError when there is none or it is not one."""
+    try:
+        return _GRADE.validate_json(path.read_bytes())
+    except OSError as error:
+        raise LedgerError(f"{path} cannot be read ({error.strerror}); grade the submission again") from error
+    except ValidationError as error:
+        message = f"{path} is not a grade ({_first_line(error)}); move it away and grade the submission again"
+        raise LedgerError(message) from error
+
+
+class _Stored(BaseModel):
+    """A measurement's file. The digest finds a changed digit, which is still valid JSON."""
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+    format: Literal[1]
+    key: str
+    sha256: str
+    result: dict[str, Any]
+
+
+def _opened(key: str, content: bytes) -> CheckResult:
+    """The result in a measurement's file; ValueError when it is not what was written for `key`."""
+    stored = _Stored.model_validate_json(content)
+    body = _canonical(stored.result)
+    if stored.key != key or stored.sha256 != hashlib.sha256(body).hexdigest():
+        raise ValueError("its key or digest is not that of its content")
+    return _RESULT.validate_json(body)
+
+
+def _plain(value: Any) -> Any:
+    """`value` in JSON's own types: records as objects, infinities by name, text without lone surrogates."""
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        return {field.name: _plain(getattr(value, field.name)) for field in dataclasses.fields(value)}
+    if isinstance(value, Mapping):
+        return {_plain(key): _plain(inner) for key, inner in value.items()}
+    if isinstance(value, tuple | list):
+        return [_plain(inner) for inner in value]
+    if isinstance(value, str):  # enums included
+        return value.encode("utf-8", "backslashreplace").decode("utf-8")
+    if isinstance(value, float) and not math.isfinite(value):
+        return "NaN" if math.isnan(value) else "Infinity" if value > 0 else "-Infinity"
+    return value
+
+
+def _canonical(plain: Any) -> bytes:
+    return json.dumps(plain, sort_keys=True, separators=(",", ":"), allow_nan=False).encode()
+
+
+def _write(path: Path, content: bytes) -> None:
+    """Replace `path` by `content` in one step, so that a killed run leaves the old file or the new one."""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=".", suffix=".tmp")
+        temporary = Path(name)
+        try:
+            with os.fdopen(descriptor, "wb") as file:
+                file.write(content)
+                file.flush()
+                os.fsync(file.fileno())
+            temporary.replace(path)
+        finally:
+            temporary.unlink(missing_ok=True)
+    except OSError as error:
+        message = f"{path} cannot be written ({error.strerror}); free space or mend permissions, then run again"
+        raise LedgerError(message) from error
+
+
+def _first_line(error: Exception) -> str:
+    """A short reason; pydantic's own message quotes the whole input."""
+    if isinstance(error, ValidationError):
+        first = error.errors(include_url=False, include_input=False)[0]
+        return f"{'.'.join(map(str, first['loc'])) or 'file'}: {first['msg']}"
+    return str(error).partition("\n")[0]

@@ -1,0 +1,9 @@
+"""Builds the students' folder of an assignment from a whitelist, and refuses to release what would leak."""
+
+from __future__ import annotations
+
+from autograder.release.build import build, stub_files
+from autograder.release.leaks import Leak, scan
+from autograder.release.steps import Released, release, stale, write
+
+__all__ = ["Leak", "Released", "build", "release", "scan", "stale", "stub_files", "write"]

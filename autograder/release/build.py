@@ -1,0 +1,155 @@
+"""The students' folder of one assignment, from a whitelist: what is not named here stays with the course."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict
+from functools import partial
+from pathlib import Path
+from types import MappingProxyType
+
+import yaml
+
+from autograder.errors import ReleaseError
+from autograder.records import Assignment
+from autograder.release.handout import pictures, section
+from autograder.release.stubs import make_stub, refuse_markers
+
+PUBLIC_CHECKS, HIDDEN_CHECKS = "test_public.py", "test_hidden.py"
+HANDOUT = "handout.md"
+
+_TRANSLATIONS = "handout.??.md"
+_KEPT_BACK = (HIDDEN_CHECKS, "mistakes.yml", "fair_play.yml")
+
+
+def build(assignment: Assignment) -> Mapping[str, bytes]:
+    """Return the students' folder: relative name -> content. It reads files and writes none.
+
+    The same sources give the same bytes. Raises ReleaseError where something is missing or would be of no use at home.
+    """
+    files = _handouts(assignment) | stub_files(assignment)
+    files |= _as_they_are(assignment, taken=frozenset(files))
+    files["assignment.yml"] = _settings(assignment).encode()
+    files["README.md"] = _readme(assignment).encode()
+    _refuse_imports(assignment, files)
+    return MappingProxyType(dict(sorted(files.items())))
+
+
+def stub_files(assignment: Assignment) -> dict[str, bytes]:
+    """Return the files to hand in as students get them: name -> content.
+
+    While there is no handout yet, the stubs name no sections.
+    """
+    file = assignment.folder / HANDOUT
+    heading = partial(section, _text(file) if file.exists() else "")
+    sources = {name: assignment.folder / name for name in assignment.files}
+    return {name: make_stub(str(path), _text(path), heading).encode() for name, path in sources.items()}
+
+
+def given(assignment: Assignment) -> tuple[str, ...]:
+    """Return the files that students get ready-made (`given:` in assignment.yml)."""
+    names: tuple[str, ...] = getattr(assignment, "given", ())
+    return names
+
+
+def _text(file: Path) -> str:
+    try:
+        return file.read_text(encoding="utf-8-sig")
+    except OSError as error:
+        raise ReleaseError(f"{file}: cannot be read ({error.strerror}), and students need it; write it") from error
+    except UnicodeDecodeError as error:
+        raise ReleaseError(f"{file}: is not UTF-8 text (byte {error.start}); save it as UTF-8") from error
+
+
+def _handouts(assignment: Assignment) -> dict[str, bytes]:
+    """The handout, its translations, and the pictures that they show."""
+    files: dict[str, bytes] = {}
+    for handout in (assignment.folder / HANDOUT, *sorted(assignment.folder.glob(_TRANSLATIONS))):
+        text = _text(handout)
+        files[handout.name] = text.encode()
+        files |= {name: (assignment.folder / name).read_bytes() for name in pictures(handout, text)}
+    return files
+
+
+def _as_they_are(assignment: Assignment, taken: frozenset[str]) -> dict[str, bytes]:
+    """The public checks and the given files."""
+    files: dict[str, bytes] = {}
+    for name in (PUBLIC_CHECKS, *given(assignment)):
+        if name in _KEPT_BACK or Path(name).name != name or name in {*taken, *files, "assignment.yml", "README.md"}:
+            raise ReleaseError(f"{assignment.id}: `given:` names {name}, which is kept back or released already")
+        text = _text(assignment.folder / name)
+        refuse_markers(str(assignment.folder / name), text)
+        files[name] = text.encode()
+    return files
+
+
+def _settings(assignment: Assignment) -> str:
+    """The assignment.yml of the students: the same keys, without the ids of hidden checks."""
+    settings: dict[str, object] = {"title": assignment.title, "files": list(assignment.files)}
+    for key in ("given", "builds_on", "bans", "importable", "preload"):
+        if names := getattr(assignment, key, ()):
+            settings[key] = list(names)
+    settings["limits"] = asdict(assignment.limits)
+    if parts := dict(_public_parts(assignment)):
+        settings["parts"] = parts
+    text: str = yaml.safe_dump(settings, sort_keys=False, allow_unicode=True, width=120, default_flow_style=None)
+    return "# Built by `autograder release`; a change here changes only what happens at home.\n" + text
+
+
+def _public_parts(assignment: Assignment) -> Iterator[tuple[str, list[str]]]:
+    public = {check.id: check for check in assignment.checks if check.public}
+    for part, ids in assignment.parts.items():
+        at_home = [id_ for id_ in ids if id_ in public]
+        waiting = [check for check in public.values() if part in check.needs]
+        if waiting and not at_home:
+            raise ReleaseError(
+                f"{waiting[0].file}:{waiting[0].line}: `{waiting[0].id}` needs the part `{part}`, whose checks are all "
+                "hidden, so it could never run at home; give the part a public check or drop the need"
+            )
+        if at_home:
+            yield part, at_home
+
+
+def _readme(assignment: Assignment) -> str:
+    public = sum(check.points for check in assignment.checks if check.public)
+    total = sum(check.points for check in assignment.checks)
+    names = ", ".join(f"`{name}`" for name in assignment.files)
+    korean = " (한국어: [handout.ko.md](handout.ko.md))" if (assignment.folder / "handout.ko.md").is_file() else ""
+    return f"""# {assignment.title}
+
+1. Read [handout.md](handout.md){korean}: what to write, the shapes, the equations and their sources.
+2. Fill in {names}: replace every `raise NotImplementedError(...)`, from top to bottom. Names and signatures stay.
+3. Check as often as you like, from the folder that holds `assignments/`:
+   - `autograder check {assignment.id}` runs the public checks and looks at imports, bans and readiness for a GPU;
+   - `pytest assignments/{assignment.id}` runs the public checks alone (`-k NAME` picks some of them).
+4. Hand in with `autograder submit {assignment.id}`.
+
+The public checks are worth {public} of {total} points. The others run after you hand in, on other inputs.
+Changes in any file but {names} have no effect on your points.
+"""
+
+
+def _refuse_imports(assignment: Assignment, files: Mapping[str, bytes]) -> None:
+    """A released file that imports a module which stays behind would fail at home."""
+    kept_back = {path.stem for path in assignment.folder.glob("*.py")} - {Path(name).stem for name in files}
+    for name in (name for name in files if name.endswith(".py")):
+        file = assignment.folder / name
+        for line, module in _imports(file, files[name]):
+            if module in kept_back:
+                raise ReleaseError(
+                    f"{file}:{line}: imports `{module}`, which is not released; list {module}.py under `given:` of "
+                    "assignment.yml or do without it"
+                )
+
+
+def _imports(file: Path, source: bytes) -> Iterator[tuple[int, str]]:
+    try:
+        tree = ast.parse(source)
+    except (SyntaxError, ValueError) as error:
+        raise ReleaseError(f"{file}:{getattr(error, 'lineno', None) or 1}: is not valid Python: {error}") from error
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            yield from ((node.lineno, alias.name.partition(".")[0]) for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
+            yield node.lineno, node.module.partition(".")[0]

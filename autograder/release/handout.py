@@ -1,0 +1,73 @@
+"""What `release` reads from a handout: its sections, and the pictures that it shows."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from urllib.parse import unquote
+
+from autograder.errors import ReleaseError
+
+PICTURES = (".gif", ".jpeg", ".jpg", ".png", ".svg", ".webp")
+
+_HEADING = re.compile(r"#{2,6}\s+(.*?)\s*#*$")
+_FENCE = re.compile(r"\s*(```|~~~)")
+_SHOWN = (
+    re.compile(r"!\[[^\]]*\]\(\s*<?([^)\s>]+)"),  # ![text](path "title")
+    re.compile(r"<img\b[^>]*?\bsrc\s*=\s*[\"']([^\"']+)", re.IGNORECASE),
+    re.compile(r"^\s{0,3}\[[^\]]+\]:\s*<?(\S+\.(?:gif|jpe?g|png|svg|webp))\b", re.IGNORECASE | re.MULTILINE),
+)
+
+
+def section(handout: str, name: str) -> str:
+    """Return the heading of the section about `name` (`rnn_cell`, `RNN.forward`), as plain text; empty if none is.
+
+    A heading that holds the name wins, then the section that mentions it most; a method without a mention of its own
+    belongs where its class is.
+    """
+    parts = name.split(".")
+    sections = list(_sections(handout))
+    for end in range(len(parts), 0, -1):
+        word = re.compile(rf"(?<![\w.]){re.escape('.'.join(parts[:end]))}(?!\w)")
+        best = max(sections, key=lambda one: _weight(word, *one), default=("", ""))
+        if _weight(word, *best):
+            return re.sub(r"[`*$]", "", best[0])
+    return ""
+
+
+def _weight(word: re.Pattern[str], heading: str, body: str) -> int:
+    return 1000 * bool(word.search(heading)) + len(word.findall(body))
+
+
+def _sections(handout: str) -> Iterator[tuple[str, str]]:
+    """Headings from level 2 on, each with the text up to the next one; `##` in a code block is none."""
+    heading, body, fenced = "", list[str](), False
+    for line in handout.split("\n"):
+        fenced ^= bool(_FENCE.match(line))
+        found = None if fenced else _HEADING.match(line)
+        if found is None:
+            body.append(line)
+            continue
+        if heading:
+            yield heading, "\n".join(body)
+        heading, body = found.group(1), []
+    if heading:
+        yield heading, "\n".join(body)
+
+
+def pictures(handout: Path, text: str) -> Iterator[str]:
+    """Yield the pictures that a handout shows from its own folder, as paths relative to it.
+
+    Raises ReleaseError for one that is not there, lies elsewhere, or is no picture.
+    """
+    folder = handout.parent.resolve()
+    for target in sorted({found for pattern in _SHOWN for found in pattern.findall(text)}):
+        if re.match(r"[a-zA-Z][a-zA-Z0-9+.-]*:", target):  # another site's, or data:
+            continue
+        picture = (folder / unquote(target.partition("#")[0])).resolve()
+        if not picture.is_relative_to(folder) or not picture.is_file():
+            raise ReleaseError(f"{handout}: shows the picture {target}, which is not a file in this folder")
+        if picture.suffix.lower() not in PICTURES:
+            raise ReleaseError(f"{handout}: shows {target}, which is no picture ({', '.join(PICTURES)})")
+        yield picture.relative_to(folder).as_posix()

@@ -1,0 +1,136 @@
+"""What happens in the forked child: prepare, lock, load the submission, serve.
+
+Everything above `lock` is our own code and runs free; from the line after it on, a stranger's code runs in this
+process and nothing here is trusted any more: the judge outside believes only bytes that it can check.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import resource
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NoReturn
+
+import torch
+
+from autograder.sandbox import landlock, loading, namespaces, seccomp, standins, wire
+from autograder.sandbox.bans import Bans, Plan, install
+from autograder.sandbox.worker import Executor, describe
+
+CHANNEL = 3
+STANDARD_STREAMS = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Jail:
+    """How children of this zygote are locked in; made once, before the first fork."""
+
+    readable: tuple[Path, ...]
+    namespaced: bool
+    """The zygote lives in namespaces and a root of its own."""
+    uid: int | None
+    """The unprivileged user that a child becomes, where the zygote started as root."""
+    landlocked: bool
+    filter: bytes | None
+    address_space: int
+    """Bytes that the zygote itself has mapped: a child's limit comes on top."""
+    plans: Mapping[tuple[str, ...], Plan]
+    """Bans that are looked up already."""
+
+
+def run(streams: tuple[int, int, int], jail: Jail, limits: Mapping[str, int], scratch: Path) -> NoReturn:
+    """Serve one judge over the channel until it hangs up; never returns."""
+    _arrange_descriptors(streams)
+    frame = _read_frame()
+    if frame is None:
+        os._exit(0)
+    order = wire.unpack(frame, wire.Plain())
+    executor, answer = _prepare(order, jail, limits, scratch)
+    _write(answer)
+    while executor is not None and (frame := _read_frame()) is not None:
+        _write(executor.reply(frame))
+    os._exit(0)
+
+
+def _prepare(
+    order: Mapping[str, Any], jail: Jail, limits: Mapping[str, int], scratch: Path
+) -> tuple[Executor | None, bytes]:
+    if jail.namespaced:
+        namespaces.own_scratch(scratch, limits["scratch_mb"], limits["scratch_files"], jail.uid)
+    loading.write_files({name: text.encode() for name, text in order["files"].items()}, scratch)
+    banned = _install_bans(jail, tuple(order["bans"]), switchable=bool(order["stand_ins"]))
+    torch.set_default_dtype(getattr(torch, order["dtype"]))
+    torch.manual_seed(order["seed"])
+    lock(jail, limits, scratch)
+    _write(wire.pack({"locked": True}, wire.Plain()))  # until here a failure is ours, from here on the submission's
+    try:
+        module = loading.import_submission(scratch, order["module"], order["importable"], inert=True)
+        for name in order["stand_ins"]:
+            standins.set_stand_in(module, name, banned)
+    except BaseException as error:  # noqa: BLE001 - importing a submission runs it: whatever it raises is data
+        return None, wire.pack({"error": describe(error, str(scratch))}, wire.Plain())
+    return Executor(module, scratch, banned.refused), wire.pack({"loaded": True}, wire.Plain())
+
+
+def _install_bans(jail: Jail, names: tuple[str, ...], *, switchable: bool) -> Bans:
+    """Bans with a switch exist only where a stand-in of ours needs one; without, nothing can lift them."""
+    wanted = jail.plans.get(names, names)
+    return install(wanted, switchable=True) if switchable else install(wanted)
+
+
+def lock(jail: Jail, limits: Mapping[str, int], scratch: Path) -> None:
+    """Give up everything that a submission does not need, for good."""
+    if jail.namespaced:
+        namespaces.drop_privileges(jail.uid)
+    cpu_s = limits["cpu_s"]
+    resource.setrlimit(resource.RLIMIT_CPU, (cpu_s, cpu_s + 1))
+    memory = jail.address_space + limits["memory_mb"] * 2**20
+    resource.setrlimit(resource.RLIMIT_AS, (memory, memory))
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    resource.setrlimit(resource.RLIMIT_NOFILE, (256, 256))
+    disk = limits["scratch_mb"] * 2**20
+    resource.setrlimit(resource.RLIMIT_FSIZE, (disk, disk))
+    if jail.landlocked:
+        landlock.restrict(jail.readable, [scratch])
+    if jail.filter is not None:
+        seccomp.install(jail.filter)
+
+
+def _arrange_descriptors(streams: tuple[int, int, int]) -> None:
+    """Leave open: nothing on stdin, the judge's pipes on stdout and stderr, the channel."""
+    channel, stdout, stderr = (fcntl.fcntl(descriptor, fcntl.F_DUPFD, 100) for descriptor in streams)
+    nothing = os.open("/dev/null", os.O_RDONLY)
+    for source, target in ((nothing, 0), (stdout, 1), (stderr, 2), (channel, CHANNEL)):
+        os.dup2(source, target)
+    os.closerange(CHANNEL + 1, 4096)
+    sys.stdin = open(0, encoding="utf-8", closefd=False)  # noqa: SIM115 - lives as long as the child
+    sys.stdout = open(1, "w", encoding="utf-8", errors="replace", buffering=1, closefd=False)  # noqa: SIM115
+    sys.stderr = open(2, "w", encoding="utf-8", errors="replace", buffering=1, closefd=False)  # noqa: SIM115
+
+
+def _read_exactly(count: int) -> bytes | None:
+    buffer = bytearray()
+    while len(buffer) < count:
+        chunk = os.read(CHANNEL, count - len(buffer))
+        if not chunk:
+            return None
+        buffer += chunk
+    return bytes(buffer)
+
+
+def _read_frame() -> bytes | None:
+    header = _read_exactly(wire.HEADER.size)
+    if header is None:
+        return None
+    body = _read_exactly(wire.body_length(header))
+    return None if body is None else header + body
+
+
+def _write(frame: bytes) -> None:
+    rest = memoryview(frame)
+    while rest:
+        rest = rest[os.write(CHANNEL, rest) :]

@@ -1,0 +1,321 @@
+"""The judge's side of the sandbox: starts zygotes, asks for children, carries frames, enforces the wall clock."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import selectors
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from autograder.errors import SandboxError, WireError
+from autograder.records import Limits, Outcome
+from autograder.sandbox import namespaces, wire
+from autograder.sandbox.remote import ChildEnded, student_fault
+
+SCRATCH_FILES = 512
+WALL_FACTOR = 10
+LEAST_WALL_S = 30.0
+START_S = 120.0
+READ_AT_ONCE = 1 << 20
+THREADS = {name: "1" for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "OMP_THREAD_LIMIT")}
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """What a child prepares before it serves."""
+
+    files: Mapping[str, str]
+    module: str
+    dtype: str
+    seed: int
+    bans: tuple[str, ...]
+    stand_ins: tuple[str, ...]
+    importable: tuple[str, ...]
+
+    def frame(self) -> bytes:
+        """The order as bytes."""
+        document = {
+            "files": dict(self.files),
+            "module": self.module,
+            "dtype": self.dtype,
+            "seed": self.seed,
+            "bans": list(self.bans),
+            "stand_ins": list(self.stand_ins),
+            "importable": list(self.importable),
+        }
+        return wire.pack(document, wire.Plain())
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """What a child used, and what it printed."""
+
+    cpu_s: float
+    stdout: str
+    stderr: str
+
+
+class ZygoteProcess:
+    """A running zygote; a context manager that takes its children along when it ends."""
+
+    def __init__(
+        self, layers: Iterable[str], *, heavy: bool, preload: Iterable[str] = (), bans: Iterable[Iterable[str]] = ()
+    ) -> None:
+        self._folder = tempfile.TemporaryDirectory(prefix="autograder-")
+        scratch = Path(self._folder.name)
+        self._control, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        settings = {
+            "heavy": heavy,
+            "preload": list(preload),
+            "bans": [list(names) for names in bans],
+            "layers": list(layers),
+            "readable": [str(path) for path in namespaces.runtime_paths()],
+            "scratch": str(scratch),
+        }
+        environment = THREADS | {
+            "TORCHDYNAMO_DISABLE": "1",
+            "TMPDIR": str(scratch),
+            "LANG": "C.UTF-8",
+            "HOME": str(scratch),
+        }
+        with theirs:
+            self._process = subprocess.Popen(
+                [sys.executable, "-I", "-m", "autograder.sandbox.zygote", str(theirs.fileno())],
+                env=environment,
+                pass_fds=[theirs.fileno()],
+                stdin=subprocess.DEVNULL,
+            )
+        self._control.send(json.dumps(settings).encode())
+        self._ended: dict[int, tuple[int, float]] = {}
+        self._last = 0
+        self.layers: tuple[str, ...] = ()
+
+    def wait_ready(self) -> None:
+        """Wait until it can fork. Raises SandboxError where it cannot start."""
+        if not self.layers:
+            self._control.settimeout(START_S)
+            self.layers = tuple(self._receive().get("ready", ()))
+
+    def fork(self, order: Order, limits: Limits, cpu_s: float) -> Child:
+        """Return a new child that is preparing `order`."""
+        self.wait_ready()
+        self._last += 1
+        whole_cpu_s = max(1, -int(-cpu_s // 1))
+        numbers = {
+            "cpu_s": whole_cpu_s,
+            "memory_mb": limits.memory_mb,
+            "scratch_mb": limits.scratch_mb,
+            "scratch_files": SCRATCH_FILES,
+        }
+        ours, theirs = socket.socketpair()
+        out, err = os.pipe(), os.pipe()
+        message = json.dumps({"fork": self._last, "limits": numbers}).encode()
+        socket.send_fds(self._control, [message], [theirs.fileno(), out[1], err[1]])
+        theirs.close()
+        os.close(out[1])
+        os.close(err[1])
+        child = Child(self, self._last, ours, (out[0], err[0]), limits, whole_cpu_s)
+        child.send(order.frame())
+        return child
+
+    def kill(self, number: int) -> None:
+        """End a child that does not end by itself."""
+        with contextlib.suppress(OSError):
+            self._control.send(json.dumps({"kill": number}).encode())
+
+    def await_end(self, number: int) -> tuple[int, float]:
+        """Return wait status and CPU seconds of a child that is ending or was killed."""
+        self._control.settimeout(LEAST_WALL_S)
+        while number not in self._ended:
+            report = self._receive()
+            self._ended[report["ended"]] = report["status"], report["cpu_s"]
+        return self._ended.pop(number)
+
+    def _receive(self) -> dict[str, Any]:
+        try:
+            message = self._control.recv(65536)
+        except (TimeoutError, ConnectionError) as error:
+            raise SandboxError(f"the sandbox does not answer ({type(error).__name__})") from error
+        if not message:
+            raise SandboxError("the sandbox ended unexpectedly; its own words stand above")
+        answer: dict[str, Any] = json.loads(message)
+        return answer
+
+    def close(self) -> None:
+        """End the zygote and with it whatever still runs in it."""
+        self._control.close()
+        try:
+            self._process.wait(timeout=5)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
+        self._folder.cleanup()
+
+    def __enter__(self) -> ZygoteProcess:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+
+@dataclass
+class Child:
+    """One child, from the judge's side: a transport that also drains what it prints."""
+
+    zygote: ZygoteProcess
+    number: int
+    channel: socket.socket
+    pipes: tuple[int, int]
+    limits: Limits
+    cpu_s: int
+    printed: tuple[bytearray, bytearray] = field(default_factory=lambda: (bytearray(), bytearray()))
+    usage: Usage | None = None
+
+    def __post_init__(self) -> None:
+        self.channel.setblocking(False)
+        for pipe in self.pipes:
+            os.set_blocking(pipe, False)
+        self._selector = selectors.DefaultSelector()
+        self._selector.register(self.channel, selectors.EVENT_READ)
+        for index, pipe in enumerate(self.pipes):
+            self._selector.register(pipe, selectors.EVENT_READ, index)
+        self._deadline = time.monotonic() + max(LEAST_WALL_S, WALL_FACTOR * self.cpu_s)
+
+    def wait_loaded(self) -> None:
+        """Wait until the submission is imported. Raises StudentFault, or SandboxError for a fault of ours."""
+        try:
+            locked = wire.unpack(self._receive(), wire.Plain())
+        except ChildEnded as error:
+            words = self.usage.stderr.strip() if self.usage else ""
+            raise SandboxError(f"a child ended before it was locked: {words or error}") from error
+        if locked.get("locked") is not True:
+            raise SandboxError("a child did not lock itself")
+        answer = wire.unpack(self._receive(), wire.Plain())
+        if "error" in answer:
+            raise student_fault(answer["error"])
+
+    def exchange(self, frame: bytes) -> bytes:
+        """Return the child's answer to a frame. Raises ChildEnded, or WireError for bytes that are no frame."""
+        if self.usage is not None:
+            raise ChildEnded(Outcome.CRASHED, "the process had already ended")
+        self.send(frame)
+        return self._receive()
+
+    def send(self, frame: bytes) -> None:
+        """Send a frame; a child that does not read is ended by the clock."""
+        rest = memoryview(frame)
+        while rest:
+            try:
+                rest = rest[self.channel.send(rest) :]
+            except BlockingIOError:
+                self._wait(selectors.EVENT_READ | selectors.EVENT_WRITE)
+            except (BrokenPipeError, ConnectionResetError):
+                raise self._post_mortem() from None
+
+    def _receive(self) -> bytes:
+        header = self._read_exactly(wire.HEADER.size)
+        try:
+            return header + self._read_exactly(wire.body_length(header))
+        except WireError:
+            self.close()
+            raise
+
+    def _read_exactly(self, count: int) -> bytes:
+        buffer = bytearray()
+        while len(buffer) < count:
+            try:
+                chunk = self.channel.recv(min(count - len(buffer), READ_AT_ONCE))
+            except BlockingIOError:
+                self._wait(selectors.EVENT_READ)
+                continue
+            except ConnectionResetError:
+                chunk = b""
+            if not chunk:
+                raise self._post_mortem()
+            buffer += chunk
+        return bytes(buffer)
+
+    def _wait(self, events: int) -> None:
+        """Wait for the channel, draining what the child prints meanwhile; past the deadline the child is killed."""
+        self._selector.modify(self.channel, events)
+        ready = self._selector.select(self._deadline - time.monotonic())
+        if not ready:
+            raise self._post_mortem(waited=True)
+        for key, _ in ready:
+            if key.data is not None:
+                self._drain(key.data)
+
+    def _drain(self, index: int) -> None:
+        """Keep the first of what was printed, throw the rest away."""
+        try:
+            chunk = os.read(self.pipes[index], READ_AT_ONCE)
+        except BlockingIOError:
+            return
+        if not chunk:
+            with contextlib.suppress(KeyError):
+                self._selector.unregister(self.pipes[index])
+        room = self.limits.output_kb * 1024 - len(self.printed[index])
+        self.printed[index].extend(chunk[: max(room, 0)])
+
+    def _post_mortem(self, *, waited: bool = False) -> ChildEnded:
+        """End the child and say how it ended."""
+        if waited:
+            self.zygote.kill(self.number)
+        status = self._end()
+        assert self.usage is not None
+        if waited:
+            return ChildEnded(Outcome.TIMED_OUT, "it waited for something that never came", waited=True)
+        return how_it_ended(status, self.usage.cpu_s, self.cpu_s, self.usage.stderr)
+
+    def _end(self) -> int:
+        self.channel.close()
+        status, cpu_s = self.zygote.await_end(self.number)
+        for index, pipe in enumerate(self.pipes):
+            with contextlib.suppress(OSError):
+                self._drain(index)
+            os.close(pipe)
+        self._selector.close()
+        out, err = (bytes(text).decode("utf-8", "replace") for text in self.printed)
+        self.usage = Usage(cpu_s, out, err)
+        return status
+
+    def close(self) -> Usage:
+        """End the child if it lives, and return what it used. It is reaped when this returns."""
+        if self.usage is None:
+            self.zygote.kill(self.number)
+            self._end()
+        assert self.usage is not None
+        return self.usage
+
+
+def how_it_ended(status: int, used_cpu_s: float, limit_s: int, stderr: str) -> ChildEnded:
+    """Return, as an outcome with words for the student, how a child ended that was not told to."""
+    if os.WIFSIGNALED(status):
+        number = os.WTERMSIG(status)
+        if number == signal.SIGXCPU or (number == signal.SIGKILL and used_cpu_s >= limit_s - 0.5):
+            return ChildEnded(Outcome.TIMED_OUT, f"it used more than {limit_s} s of CPU time")
+        if number == signal.SIGKILL or "MemoryError" in stderr or "bad_alloc" in stderr:
+            return ChildEnded(Outcome.OUT_OF_MEMORY, "it asked for more memory than it may use")
+        return ChildEnded(Outcome.CRASHED, f"the process was ended by {signal.Signals(number).name}")
+    code = os.WEXITSTATUS(status)
+    return ChildEnded(Outcome.CRASHED, f"the process ended itself with exit code {code}; a submission must not exit")
+
+
+@contextlib.contextmanager
+def zygote(
+    layers: Iterable[str], *, heavy: bool = False, bans: Iterable[Iterable[str]] = ()
+) -> Iterator[ZygoteProcess]:
+    """A ready zygote for the length of a block."""
+    with ZygoteProcess(layers, heavy=heavy, bans=bans) as process:
+        process.wait_ready()
+        yield process

@@ -1,0 +1,340 @@
+"""One confinement layer: namespaces give the sandbox its own files, processes, network, IPC and uid.
+
+`enter` builds that world once, for the zygote. `own_pid_namespace` (around each fork), `own_scratch` and
+`drop_privileges` (in the child, in this order) then separate the children from each other. Needs root or unprivileged
+user namespaces. A child is PID 1 of its namespace, and such a process ignores signals that it set no handler for, even
+the kernel's SIGXCPU and its own SIGABRT: only SIGKILL and faults end it.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import errno
+import functools
+import os
+import select
+import signal
+import stat
+import struct
+import sys
+import sysconfig
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from autograder.errors import SandboxError
+
+SANDBOX_UID = 65_533
+"""Another uid for children started as root: below 65,536, so that containers map it, and assigned to nobody."""
+
+_DEVICES = tuple(Path("/dev", name) for name in ("null", "zero", "urandom", "random"))
+_ZYGOTE_SCRATCH_MB = 64
+
+_UNSHARE = {"user": 0x1000_0000, "pid": 0x2000_0000, "mount": 0x0002_0000, "network": 0x4000_0000, "ipc": 0x0800_0000}
+_MS_NOSUID, _MS_NODEV, _MS_NOEXEC, _MS_BIND, _MS_REC, _MS_PRIVATE = 2, 4, 8, 0x1000, 0x4000, 0x4_0000
+_READ_ONLY, _NO_SUID, _NO_DEVICES = 1, 2, 4  # MOUNT_ATTR_*
+_AT_FDCWD, _AT_RECURSIVE, _MNT_DETACH = -100, 0x8000, 2
+_MOUNT_SETATTR = 442  # the same number on every architecture
+_PR_SET_PDEATHSIG, _PR_SET_DUMPABLE, _PR_CAPBSET_DROP, _PR_CAP_AMBIENT, _PR_CAP_AMBIENT_CLEAR_ALL = 1, 4, 24, 47, 4
+_CAPABILITY_VERSION = 0x2008_0522
+
+
+@dataclass(frozen=True, slots=True)
+class Entered:
+    """What `enter` put in force for the calling process and all its children."""
+
+    layers: tuple[str, ...]
+    """Of "user", "pid", "mount", "network", "ipc", "uid"; the last is carried out by `drop_privileges`."""
+    missing: str
+    """The layers that this machine does not give and why; empty when nothing is missing."""
+
+    @property
+    def uid(self) -> int | None:
+        """Who a child becomes (`own_scratch`, `drop_privileges`); None: it stays who the zygote is."""
+        return SANDBOX_UID if "uid" in self.layers else None
+
+
+def runtime_paths() -> tuple[Path, ...]:
+    """What Python, numpy and torch read while they run: libraries, site-packages, CPU facts; nothing of a project.
+
+    Without the four files on the CPU torch falls back to its slowest kernels, whose rounding differs from the judge's.
+    """
+    python = [f"{sys.base_prefix}/lib", *(sysconfig.get_path(name) for name in ("stdlib", "purelib", "platlib"))]
+    system = ["/lib", "/lib64", "/usr/lib", "/usr/lib64", "/etc/ld.so.cache", "/etc/localtime", "/usr/share/zoneinfo"]
+    counts = [f"/sys/devices/system/cpu/{name}" for name in ("possible", "present", "kernel_max")]
+    return tuple(Path(name) for name in [*python, *system, "/proc/cpuinfo", *counts])
+
+
+def probe() -> tuple[tuple[str, ...], str]:
+    """The layers that `enter` would give here, and words on those that are missing; found by a forked trial.
+
+    Root gets "uid" and needs no "user"; others get "user" and cannot have "uid": neither is then called missing.
+    """
+    if sys.platform != "linux":
+        return (), "namespaces exist on Linux only"
+    read, write = os.pipe()
+    child = os.fork()
+    if child == 0:
+        try:
+            os.write(write, "\n".join(" ".join(part) for part in _trial()).encode())
+        finally:
+            os._exit(0)
+    os.close(write)
+    with open(read, encoding="utf-8") as answer:
+        found, separator, words = answer.read().partition("\n")
+    os.waitpid(child, 0)
+    return tuple(found.split()), words if separator else "the process that tries the namespaces died"
+
+
+def enter(readable: Sequence[Path], scratch: Path) -> Entered:
+    """Go on inside: no network, no IPC, a new root of `readable` alone, PID 1; every layer that `probe` finds.
+
+    Call it once, with a single thread. The root is read-only but for `scratch`; the working folder is `/`. The caller's
+    process stays outside to wait, ends as the inner one ends, and takes it along when killed; the inner one keeps all
+    descriptors. Without "mount" nothing is hidden and `scratch` is left alone. Raises `SandboxError`.
+    """
+    layers, missing = probe()
+    with _explained("the namespaces could not be entered; the process must be single-threaded"):
+        _unshare(layers)
+        if "mount" in layers:
+            _new_root([*readable, *_DEVICES], scratch)
+        if "pid" in layers:
+            _go_on_inside()
+    return Entered(layers, missing)
+
+
+@contextmanager
+def own_pid_namespace(*, enabled: bool = True) -> Iterator[None]:
+    """A process forked in this block is PID 1 of a namespace: when it dies, all it started dies with it.
+
+    Where the kernel does not allow it, or not `enabled`, the fork is a plain one (`Entered.layers` says which).
+    """
+    own = _open_pid_namespace() if enabled else None
+    try:
+        yield
+    finally:
+        if own is not None:
+            _return_to(own)
+
+
+def own_scratch(path: Path, size_mb: int, inodes: int, uid: int | None = None) -> None:
+    """In the child: mount an empty folder of its own at `path`, with a size, for `uid`, and make it the working folder.
+
+    Nothing in it can be executed or mapped as code, and no other process sees it. Raises `SandboxError`.
+    """
+    owner, group = (os.getuid(), os.getgid()) if uid is None else (uid, uid)
+    with _explained(f"no scratch folder at {path}"):
+        _call("unshare", _UNSHARE["mount"])
+        _call("mount", None, "/", None, _MS_REC | _MS_PRIVATE, None)
+        _mount_scratch(path, f"size={size_mb}m,nr_inodes={inodes},mode=0700,uid={owner},gid={group}")
+        os.chdir(path)  # a student's `open("model.pt", "w")` belongs here
+
+
+def drop_privileges(uid: int | None) -> None:
+    """In the child: become `uid` (None: stay who we are) and give up every capability for good. Raises `SandboxError`.
+
+    The process also becomes undumpable, since a core dump would run a program of the host's as root.
+    """
+    with _explained(f"privileges could not be dropped to those of uid {os.getuid() if uid is None else uid}"):
+        _empty_bounding_set()
+        _call("prctl", _PR_CAP_AMBIENT, _PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0)
+        if uid is not None:
+            os.setgroups([])
+            os.setresgid(uid, uid, uid)
+            os.setresuid(uid, uid, uid)
+        _call("capset", struct.pack("=Ii", _CAPABILITY_VERSION, 0), bytes(24))
+        _call("prctl", _PR_SET_DUMPABLE, 0, 0, 0, 0)
+
+
+def die_with_parent() -> None:
+    """Have the kernel kill the calling process when the thread that forked it ends; becoming another uid undoes it."""
+    _call("prctl", _PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
+
+
+def mirror(paths: Sequence[Path]) -> tuple[dict[Path, str], tuple[Path, ...]]:
+    """The symbolic links (with their texts) and the real files and folders that show `paths` under a new root.
+
+    A venv's `python` or a merged `/lib` is reached through links; each is repeated, so that every path keeps its name.
+    Paths that do not exist, and those inside another one, are left out.
+    """
+    links: dict[Path, str] = {}
+    real = {found for path in paths if (found := _follow(Path(os.path.abspath(path)), links))}
+    return links, tuple(sorted(path for path in real if not real.intersection(path.parents)))
+
+
+def _follow(path: Path, links: dict[Path, str]) -> Path | None:
+    here, rest = Path("/"), list(path.parts[1:])
+    for _ in range(256):  # more steps than any path has, fewer than a loop of links
+        if not rest:
+            return here
+        step = here / rest.pop(0)
+        if os.path.islink(step):
+            links[step] = os.readlink(step)
+            here, rest = Path("/"), [*Path(os.path.normpath(here / links[step])).parts[1:], *rest]
+        elif os.path.exists(step):
+            here = step
+        else:
+            return None
+    return None
+
+
+def _trial() -> tuple[list[str], list[str]]:
+    """The layers that work, and words on the others, in a process that is about to end."""
+    worlds = ("pid", "network", "ipc", "mount")
+    privileged = not _refusal("ipc")
+    why = {layer: _refusal(layer) for layer in ((*worlds, "uid") if privileged else ("user", *worlds))}
+    if why.get("user"):  # then nothing but another uid can be had, and that only as root
+        why = {"user": why["user"], "uid": _refusal("uid")}
+    found = [layer for layer, words in why.items() if not words]
+    return [] if found == ["user"] else found, [f"{layer}: {words}." for layer, words in why.items() if words]
+
+
+def _refusal(layer: str) -> str:
+    """Why the calling process cannot have `layer`; empty when it now has it."""
+    try:
+        if layer == "uid":
+            drop_privileges(SANDBOX_UID)
+        else:
+            _unshare([layer])
+        if layer == "mount":
+            _new_root(_DEVICES, Path("/scratch"))
+    except (OSError, SandboxError) as error:
+        return f"{error}" + " (not root, and user namespaces are not for everybody here)" * (layer == "user")
+    return ""
+
+
+def _unshare(layers: Sequence[str]) -> None:
+    uid, gid = os.geteuid(), os.getegid()
+    _call("unshare", sum(_UNSHARE.get(layer, 0) for layer in layers))
+    if "user" in layers:  # our own uid mapped to itself; without "deny" an unprivileged process may map no group
+        for name, text in (("setgroups", "deny"), ("uid_map", f"{uid} {uid} 1"), ("gid_map", f"{gid} {gid} 1")):
+            Path("/proc/self", name).write_text(text, encoding="ascii")
+
+
+def _new_root(readable: Sequence[Path], scratch: Path) -> None:
+    """Replace `/` by a small read-only folder in memory that shows `readable`, some devices and an empty `scratch`."""
+    links, shown = mirror(readable)
+    _call("mount", None, "/", None, _MS_REC | _MS_PRIVATE, None)
+    _call("mount", "root", "/tmp", "tmpfs", _MS_NOSUID | _MS_NODEV, "size=1m,mode=0755")
+    os.mkdir("/tmp/.old")
+    _call("pivot_root", "/tmp", "/tmp/.old")
+    os.chdir("/")  # a working folder in the old root would be a way back into it
+    old_mask = os.umask(0o022)  # every parent must be passable for the child's uid, even where the original is 0700
+    for link, text in links.items():
+        link.parent.mkdir(parents=True, exist_ok=True)
+        link.symlink_to(text)
+    for path in shown:
+        _show(path)
+    scratch.mkdir(parents=True, exist_ok=True)
+    os.umask(old_mask)
+    _mount_scratch(scratch, f"size={_ZYGOTE_SCRATCH_MB}m,mode=0700")
+    _call("umount2", "/.old", _MNT_DETACH)
+    os.rmdir("/.old")
+    _restrict_mount(Path("/"), _READ_ONLY, recursive=False)
+
+
+def _show(path: Path) -> None:
+    """Bind `path` of the old root, read-only, at the same place of the new one."""
+    source = Path("/.old", *path.parts[1:])
+    kind = source.stat().st_mode
+    path.parent.mkdir(parents=True, exist_ok=True)
+    if stat.S_ISDIR(kind):
+        path.mkdir(exist_ok=True)
+    else:
+        path.touch()
+    _call("mount", source, path, None, _MS_BIND | _MS_REC, None)
+    _restrict_mount(path, _READ_ONLY | _NO_SUID | (0 if stat.S_ISCHR(kind) else _NO_DEVICES), recursive=True)
+
+
+def _mount_scratch(path: Path, options: str) -> None:
+    _call("mount", "scratch", path, "tmpfs", _MS_NOSUID | _MS_NODEV | _MS_NOEXEC, options)
+
+
+def _restrict_mount(path: Path, attributes: int, *, recursive: bool) -> None:
+    change = struct.pack("=QQQQ", attributes, 0, 0, 0)
+    _call("syscall", _MOUNT_SETATTR, _AT_FDCWD, path, _AT_RECURSIVE if recursive else 0, change, len(change))
+
+
+def _go_on_inside() -> None:
+    """Fork into the new PID namespace; only the inner process returns."""
+    outer_lives, held_by_outer = os.pipe()
+    inner = os.fork()
+    if inner:
+        _wait_outside(inner, held_by_outer)
+    os.close(held_by_outer)
+    die_with_parent()
+    if select.select([outer_lives], [], [], 0)[0]:  # it died before that request could count
+        os._exit(1)
+    os.close(outer_lives)
+
+
+def _wait_outside(inner: int, keep: int) -> None:
+    """Hold nothing that the judge may wait on (the control socket, stderr), and end in the same way as `inner`."""
+    os.closerange(0, keep)
+    os.closerange(keep + 1, os.sysconf("SC_OPEN_MAX"))
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.SIG_DFL)
+    code = os.waitstatus_to_exitcode(os.waitpid(inner, 0)[1])
+    if code < 0:
+        with suppress(OSError, ValueError):  # SIGKILL's action cannot be set, nor need it be
+            signal.signal(-code, signal.SIG_DFL)
+        os.kill(os.getpid(), -code)
+    os._exit(code & 0xFF)
+
+
+def _open_pid_namespace() -> int | None:
+    """Have the next fork start a PID namespace; return a descriptor of the caller's own. None: not allowed here."""
+    try:
+        _call("unshare", _UNSHARE["pid"])
+        return os.pidfd_open(os.getpid())  # /proc, which would have one too, is not visible
+    except OSError as error:
+        if error.errno in (errno.EPERM, errno.EINVAL, errno.ENOSYS):
+            return None
+        raise SandboxError(f"no new PID namespace for a child: {error}") from error
+
+
+def _return_to(own: int) -> None:
+    """Let later forks stay in the caller's own PID namespace; the child of the block comes here, too, and may not."""
+    try:
+        _call("setns", own, _UNSHARE["pid"])
+    except OSError as error:
+        if error.errno != errno.EINVAL:  # EINVAL: the asked-for namespace is above the caller's, so this is the child
+            raise SandboxError(f"no way back to the own PID namespace: {error}") from error
+    finally:
+        os.close(own)
+
+
+def _empty_bounding_set() -> None:
+    """EINVAL is the end of the kernel's list; EPERM is said to an ordinary user, who has no capability to lose."""
+    for capability in range(64):
+        try:
+            _call("prctl", _PR_CAPBSET_DROP, capability, 0, 0, 0)
+        except OSError as error:
+            if error.errno in (errno.EINVAL, errno.EPERM):
+                return
+            raise
+
+
+@contextmanager
+def _explained(what: str) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise SandboxError(f"{what}: {error}") from error
+
+
+def _call(name: str, *args: int | str | bytes | Path | None) -> int:
+    """A function of the C library that answers below 0 on failure. Integers go as whole registers. Raises `OSError`."""
+    function = getattr(_libc(), name)
+    plain = (os.fsencode(value) if isinstance(value, str | Path) else value for value in args)
+    result: int = function(*(ctypes.c_long(value) if isinstance(value, int) else value for value in plain))
+    if result < 0:
+        code = ctypes.get_errno()
+        raise OSError(code, os.strerror(code), " ".join([name, *(str(arg) for arg in args if isinstance(arg, Path))]))
+    return result
+
+
+@functools.cache
+def _libc() -> ctypes.CDLL:
+    return ctypes.CDLL(None, use_errno=True)

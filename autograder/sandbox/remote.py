@@ -1,0 +1,309 @@
+"""The proxy that checks talk to: the same at home and in `grade`; only the transport differs.
+
+A `Session` speaks the wire's protocol over a `Transport` and keeps the transcript of all that was asked and
+answered. A `Remote` is a name on the other side; calling it is one exchange. Everything that comes back is data.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+from torch import Tensor
+
+from autograder.errors import WireError
+from autograder.records import Outcome
+from autograder.sandbox import wire
+from autograder.sandbox.worker import Executor
+
+
+class StudentFault(Exception):
+    """Something on the student's side went wrong; a check that does not expect it has failed."""
+
+
+class StudentError(StudentFault):
+    """An exception of the submission, as data."""
+
+    def __init__(self, type_names: tuple[str, ...], message: str, frames: tuple[tuple[str, int, str], ...]) -> None:
+        super().__init__(f"{type_names[0]}: {message}" if message else type_names[0])
+        self.type_names = type_names
+        """Names along the method resolution order, the exception's own first."""
+        self.message = message
+        self.frames = frames
+        """File, line and function in the student's own files, outermost first."""
+
+    @property
+    def where(self) -> str:
+        """`rnn.py, line 31, in rnn_cell`; empty where no frame is the student's."""
+        if not self.frames:
+            return ""
+        file, line, function = self.frames[-1]
+        return f"{file}, line {line}" + ("" if function == "<module>" else f", in {function}")
+
+
+class ChildEnded(StudentFault):
+    """The child process is gone: it crashed, ran out of a limit, or ended itself."""
+
+    def __init__(self, outcome: Outcome, message: str, *, waited: bool = False) -> None:
+        super().__init__(message)
+        self.outcome = outcome
+        self.waited = waited
+        """True where the wall clock ended a child that used no CPU: to be measured again alone."""
+
+
+class Transport(Protocol):
+    """Carries frames to a worker and back."""
+
+    def exchange(self, frame: bytes) -> bytes:
+        """Return the answer to a frame; raises ChildEnded or WireError."""
+
+
+class LocalTransport:
+    """A worker in this process: the student's own at home, the reference solution in the judge."""
+
+    def __init__(self, executor: Executor, guard: Callable[[], AbstractContextManager[object]] = nullcontext) -> None:
+        self._executor = executor
+        self._guard = guard
+
+    def exchange(self, frame: bytes) -> bytes:
+        """Return the worker's answer, computed under the guard (bans in force only while the student's code runs)."""
+        with self._guard():
+            return self._executor.reply(frame)
+
+
+@dataclass(frozen=True, slots=True)
+class Exchange:
+    """One question and its answer, as the bytes that crossed; what diagnosis replays."""
+
+    question: bytes
+    answer: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Vjp:
+    """Answer and vector-Jacobian products of one call."""
+
+    answer: Any
+    arg_grads: tuple[Tensor | None, ...]
+    """For every float tensor among the arguments, in order."""
+    parameter_grads: Mapping[str, Tensor | None]
+
+
+@dataclass(frozen=True, slots=True)
+class State:
+    """What a module on the other side holds."""
+
+    parameters: Mapping[str, Tensor]
+    buffers: Mapping[str, Tensor]
+    shared: tuple[tuple[str, ...], ...]
+    """Groups of names that are one tensor."""
+    frozen: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Trained:
+    """What a training run on the other side returned."""
+
+    state: Mapping[str, Tensor]
+    losses: Any
+    attached: bool
+    """Whether a returned loss still held its graph."""
+
+
+@dataclass
+class Session:
+    """One worker, from its first question to its last."""
+
+    transport: Transport
+    transcript: list[Exchange] = field(default_factory=list)
+    refused: tuple[str, ...] = ()
+    """Banned operators that were called so far."""
+    figures: dict[str, float] = field(default_factory=dict)
+    """Numbers that checks leave for the report: a held-out loss, its bound."""
+    curve: tuple[float, ...] = ()
+    """Losses of the last training run."""
+
+    @property
+    def root(self) -> Remote:
+        """The submission's module."""
+        return Remote(self, None, ())
+
+    def ask(self, operation: str, **payload: object) -> dict[str, Any]:
+        """Return the answer to one operation. Raises StudentFault, or WireError for an answer that is none."""
+        number = len(self.transcript)
+        question = wire.pack({"n": number, "op": operation, **payload}, self)
+        answer = self.transport.exchange(question)
+        self.transcript.append(Exchange(question, answer))
+        document = wire.unpack(answer, self)
+        if document.get("n") != number:
+            raise WireError("an answer to another question than was asked")
+        self._note_refused(document.get("refused"))
+        if "error" in document:
+            raise student_fault(document["error"])
+        return document
+
+    def put(self, value: object) -> wire.Json:
+        """The document of a handle that goes back to where it came from."""
+        if isinstance(value, Remote) and value._session is self and not value._path and isinstance(value._root, int):
+            return {"h": {"id": value._root}}
+        raise TypeError(f"a {type(value).__name__} cannot be passed to a submission; pass a tensor or a plain value")
+
+    def get(self, document: wire.Json) -> Remote:
+        """The proxy of a handle that came back."""
+        if not isinstance(document, dict) or not isinstance(document.get("id"), int):
+            raise WireError("a handle without a number")
+        kind = _words(document.get("type"))[:80]
+        names, values = document.get("fields"), document.get("values")
+        if isinstance(names, list) and isinstance(values, list) and len(names) == len(values):
+            return Record(self, document["id"], kind, tuple(_words(name)[:80] for name in names), tuple(values))
+        return Remote(self, document["id"], (), kind)
+
+    def _note_refused(self, names: object) -> None:
+        if isinstance(names, list):
+            new = (_words(name)[:80] for name in names[:32])
+            self.refused += tuple(name for name in new if name not in self.refused)
+
+
+class Remote:
+    """A name on the other side: the submission's module, something in it, or an object that stayed there."""
+
+    def __init__(self, session: Session, root: int | str | None, path: tuple[str, ...], kind: str = "") -> None:
+        self._session = session
+        self._root = root
+        self._path = path
+        self._kind = kind
+
+    def __getattr__(self, name: str) -> Remote:
+        if name.startswith("__"):
+            raise AttributeError(name)
+        return Remote(self._session, self._root, (*self._path, name))
+
+    def __repr__(self) -> str:
+        return ".".join([self._kind or str(self._root or "submission"), *self._path])
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        """Return the answer of calling it there."""
+        return self._ask("call", args=args, kwargs=kwargs)["answer"]
+
+    def fetch(self) -> Any:
+        """Return the value that stands there."""
+        return self._ask("getattr")["answer"]
+
+    def echo(self, *args: Any, **kwargs: Any) -> tuple[Any, tuple[Any, ...]]:
+        """Return the answer and the positional arguments as they are on the other side after the call."""
+        document = self._ask("call", args=args, kwargs=kwargs, echo=True)
+        inputs = document.get("inputs")
+        if not (isinstance(inputs, list) and inputs and isinstance(inputs[0], list)):
+            raise WireError("an echo without its inputs")
+        return document["answer"], tuple(inputs[0])
+
+    def vjp(self, args: Sequence[Any], kwargs: Mapping[str, Any], cotangents: Sequence[Tensor]) -> Vjp:
+        """Return the answer and its vector-Jacobian products against `cotangents`, one for each float tensor in it."""
+        document = self._ask("vjp", args=tuple(args), kwargs=dict(kwargs), cotangents=list(cotangents))
+        inputs, parameters = document.get("inputs"), document.get("parameters")
+        if not isinstance(inputs, list) or not isinstance(parameters, dict):
+            raise WireError("gradients that are no gradients")
+        return Vjp(
+            document["answer"],
+            tuple(_tensor_or_none(item) for item in inputs),
+            {_words(name): _tensor_or_none(item) for name, item in parameters.items()},
+        )
+
+    def _ask(self, operation: str, **payload: object) -> dict[str, Any]:
+        root = Remote(self._session, self._root, ()) if isinstance(self._root, int) else self._root
+        document = self._session.ask(operation, root=root, path=list(self._path), **payload)
+        if "answer" not in document:
+            raise WireError("an answer without an answer in it")
+        return document
+
+
+class Record(Remote):
+    """A NamedTuple or dataclass instance of the student's: unpacks like a tuple, goes back as itself."""
+
+    def __init__(
+        self, session: Session, root: int, kind: str, fields: tuple[str, ...], values: tuple[Any, ...]
+    ) -> None:
+        super().__init__(session, root, (), kind)
+        self.fields = fields
+        self._values = values
+
+    def __iter__(self) -> Iterator[Any]:
+        return iter(self._values)
+
+    def __len__(self) -> int:
+        return len(self._values)
+
+    def __getitem__(self, index: int) -> Any:
+        return self._values[index]
+
+
+def handle_session(handle: Remote) -> Session:
+    """Return the session in which a handle lives."""
+    return handle._session
+
+
+def read_state(handle: Remote) -> State:
+    """Return parameters, buffers and sharing of a module on the other side."""
+    return _state(handle._session.ask("state", module=handle))
+
+
+def train(
+    model: Remote, fit: str, batches: Sequence[Any], optimizer: tuple[str, Mapping[str, Any]], kwargs: Mapping[str, Any]
+) -> Trained:
+    """Run the student's training loop `fit` on `model`; only weights and losses come back."""
+    name, settings = optimizer
+    document = model._session.ask(
+        "train", model=model, fit=fit, batches=list(batches), optimizer=(name, dict(settings)), kwargs=dict(kwargs)
+    )
+    state = _state(document)
+    return Trained(
+        {**state.buffers, **state.parameters}, document.get("losses"), document.get("losses_attached") is True
+    )
+
+
+def _state(document: Mapping[str, Any]) -> State:
+    parameters, buffers = document.get("parameters"), document.get("buffers")
+    if not isinstance(parameters, dict) or not isinstance(buffers, dict):
+        raise WireError("a state that is no dict of tensors")
+    return State(
+        {_words(name): _tensor(value) for name, value in parameters.items()},
+        {_words(name): _tensor(value) for name, value in buffers.items() if isinstance(value, Tensor)},
+        tuple(tuple(_words(name) for name in group) for group in document.get("shared") or ()),
+        tuple(_words(name) for name in document.get("frozen") or ()),
+    )
+
+
+def _tensor(value: object) -> Tensor:
+    if not isinstance(value, Tensor):
+        raise WireError("a parameter that is no plain tensor")
+    return value
+
+
+def _tensor_or_none(value: object) -> Tensor | None:
+    return None if value is None else _tensor(value)
+
+
+def student_fault(document: object) -> StudentFault:
+    if not isinstance(document, dict):
+        raise WireError("an error that says nothing")
+    names = document.get("types")
+    type_names = (
+        tuple(_words(name)[:120] for name in names[:32]) if isinstance(names, list) and names else ("Exception",)
+    )
+    message = _words(document.get("message"))[:2000]
+    if document.get("out_of_memory") is True:
+        return ChildEnded(Outcome.OUT_OF_MEMORY, f"it asked for more memory than it may use ({message[:120]})")
+    return StudentError(type_names, message, tuple(_frames(document.get("frames"))))
+
+
+def _frames(frames: object) -> Iterator[tuple[str, int, str]]:
+    for frame in frames if isinstance(frames, list) else ():
+        if isinstance(frame, list) and len(frame) == 3 and isinstance(frame[1], int):
+            yield _words(frame[0])[:80], frame[1], _words(frame[2])[:80]
+
+
+def _words(text: object) -> str:
+    """Text from the other side without control characters, so that it can move no terminal's cursor."""
+    return "".join(c if c.isprintable() or c in "\n\t" else "\N{REPLACEMENT CHARACTER}" for c in str(text)[:4000])

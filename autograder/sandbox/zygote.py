@@ -1,0 +1,182 @@
+"""A process that has imported torch once and forks a fresh, locked child for every test function.
+
+Started by `host.py` with an empty environment; holds no secret: it never sees a submission, a check or an answer,
+only "fork, with these limits" and the descriptors that the child shall have. Single-threaded, and asserts so before
+each fork. Children are reaped here and reported with their CPU time.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import gc
+import importlib
+import json
+import os
+import resource
+import selectors
+import shutil
+import signal
+import socket
+import sys
+import tempfile
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from autograder.sandbox import landlock, loading, namespaces, seccomp
+from autograder.sandbox.bans import prepare
+from autograder.sandbox.child import Jail, run
+
+MAX_MESSAGE = 65536
+
+
+def main() -> None:
+    """Serve the judge that holds the other end of the control socket; return when it hangs up."""
+    control = socket.socket(fileno=int(sys.argv[1]))
+    settings = json.loads(control.recv(MAX_MESSAGE))
+    _die_with_parent()
+    _leave_interrupts_to_judge()
+    warm_up(settings["preload"], heavy=settings["heavy"])
+    loading.accommodate()
+    process = os.open("/proc", os.O_RDONLY | os.O_DIRECTORY)
+    jail, layers = build_jail(settings, process)
+    gc.collect()
+    gc.freeze()
+    control.send(json.dumps({"ready": layers}).encode())
+    Zygote(control, jail, process, Path(settings["scratch"])).serve()
+
+
+PR_SET_PDEATHSIG = 1
+
+
+def _die_with_parent() -> None:
+    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
+
+
+def _leave_interrupts_to_judge() -> None:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # ctrl-C is the judge's to handle; it closes us in order
+
+
+def warm_up(preload: list[str], *, heavy: bool) -> None:
+    """Import and run once what every submission will use, so that no child pays for it."""
+    import torch
+    from torch import nn
+
+    torch.set_num_threads(1)
+    layer = nn.Linear(3, 3)
+    answer = torch.tanh(layer(torch.randn(5, 3)))
+    torch.autograd.backward([answer], [torch.ones_like(answer)])  # with cotangents: this path imports sympy
+    if heavy:
+        for name in ("torch._dynamo", "torch._subclasses.fake_tensor", *preload):
+            importlib.import_module(name)
+        for kind in (torch.optim.SGD, torch.optim.Adam, torch.optim.AdamW):
+            kind(layer.parameters(), lr=0.1).step()
+        nn.utils.clip_grad_norm_(layer.parameters(), 1.0)
+
+
+def build_jail(settings: dict[str, Any], process: int) -> tuple[Jail, list[str]]:
+    """Enter the namespaces and compile the filter; return the jail and the names of its layers."""
+    readable = tuple(Path(path) for path in settings["readable"])
+    wanted = settings["layers"]
+    program = seccomp.build_filter() if "seccomp" in wanted else None
+    layers = [f"landlock-{landlock.abi()}"] if "landlock" in wanted else []
+    layers += ["seccomp"] if program else []
+    plans = {tuple(names): prepare(names) for names in settings["bans"]}
+    uid = None
+    if "namespaces" in wanted:
+        entered = namespaces.enter(readable, Path(settings["scratch"]))
+        uid = namespaces.SANDBOX_UID if "uid" in entered.layers else None
+        layers += [f"{name} namespace" for name in entered.layers if name != "uid"] + ["uid"] * (uid is not None)
+    status = os.open("self/statm", os.O_RDONLY, dir_fd=process)
+    pages = int(os.read(status, 200).split()[0])
+    os.close(status)
+    mapped = pages * resource.getpagesize()
+    return Jail(readable, "namespaces" in wanted, uid, "landlock" in wanted, program, mapped, plans), layers
+
+
+@dataclass
+class Zygote:
+    """The loop: forks on request, reaps, reports."""
+
+    control: socket.socket
+    jail: Jail
+    process: int
+    scratch: Path
+    children: dict[int, tuple[int, int, Path | None]] = field(default_factory=dict)
+    """Number of the child -> its pid, its pidfd, the folder to clear away after it."""
+
+    def serve(self) -> None:
+        """Answer the judge until it hangs up, then take every child along."""
+        with selectors.DefaultSelector() as selector:
+            selector.register(self.control, selectors.EVENT_READ)
+            while self._step(selector):
+                pass
+        for pid, _, _ in self.children.values():
+            os.kill(pid, signal.SIGKILL)
+
+    def _step(self, selector: selectors.BaseSelector) -> bool:
+        for key, _ in selector.select():
+            if key.data is not None:
+                selector.unregister(key.fileobj)
+                self._reap(key.data)
+            elif not self._obey(selector):
+                return False
+        return True
+
+    def _obey(self, selector: selectors.BaseSelector) -> bool:
+        message, descriptors, _, _ = socket.recv_fds(self.control, MAX_MESSAGE, 3)
+        if not message:
+            return False
+        order = json.loads(message)
+        if "fork" in order:
+            self._fork(order["fork"], order["limits"], (descriptors[0], descriptors[1], descriptors[2]))
+            selector.register(self.children[order["fork"]][1], selectors.EVENT_READ, order["fork"])
+        elif order["kill"] in self.children:
+            os.kill(self.children[order["kill"]][0], signal.SIGKILL)
+        return True
+
+    def _fork(self, number: int, limits: dict[str, int], streams: tuple[int, int, int]) -> None:
+        threads = os.open("self/task", os.O_RDONLY | os.O_DIRECTORY, dir_fd=self.process)
+        assert len(os.listdir(threads)) == 1, "the zygote must be single-threaded to fork safely"
+        os.close(threads)
+        folder = None if self.jail.namespaced else Path(tempfile.mkdtemp(prefix="submission-", dir=self.scratch))
+        with namespaces.own_pid_namespace() if self.jail.namespaced else contextlib.nullcontext():
+            pid = os.fork()
+            if pid == 0:
+                self._become_child(streams, limits, folder)
+        for descriptor in streams:
+            os.close(descriptor)
+        self.children[number] = (pid, os.pidfd_open(pid), folder)
+
+    def _become_child(self, streams: tuple[int, int, int], limits: dict[str, int], folder: Path | None) -> None:
+        try:
+            _die_with_parent()
+            _prefer_for_oom(self.process)
+            run(streams, self.jail, limits, folder or self.scratch)
+        except BaseException as error:  # noqa: BLE001 - nothing may return into the zygote's loop from here
+            os.write(2, f"sandbox: {type(error).__name__}: {error}\n".encode())
+            os._exit(1)
+
+    def _reap(self, number: int) -> None:
+        pid, descriptor, folder = self.children.pop(number)
+        _, status, usage = os.wait4(pid, 0)
+        os.close(descriptor)
+        if folder is not None:
+            shutil.rmtree(folder, ignore_errors=True)
+        report = {"ended": number, "status": status, "cpu_s": usage.ru_utime + usage.ru_stime}
+        self.control.send(json.dumps(report).encode())
+
+
+def _prefer_for_oom(process: int) -> None:
+    """When the machine runs out of memory, this child is to die and not the judge."""
+    try:
+        score = os.open("self/oom_score_adj", os.O_WRONLY, dir_fd=process)
+    except OSError:
+        return
+    os.write(score, b"1000")
+    os.close(score)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,204 @@
+"""What an instructor sees in the terminal: progress while it runs, tables afterwards; or JSON."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pydantic import TypeAdapter
+from rich.console import Console
+from rich.markup import escape
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
+from rich.table import Table
+
+from autograder.grading import is_provisional
+from autograder.records import Assignment, Grade, Outcome
+
+if TYPE_CHECKING:
+    from autograder.audit import Verdict
+    from autograder.proof import Calibration
+
+LETTERS = {
+    Outcome.PASSED: "[green]passed[/]",
+    Outcome.FAILED: "[red]failed[/]",
+    Outcome.CRASHED: "[red]crashed[/]",
+    Outcome.TIMED_OUT: "[red]timed out[/]",
+    Outcome.OUT_OF_MEMORY: "[red]out of memory[/]",
+    Outcome.SKIPPED: "[yellow]not run[/]",
+    Outcome.GRADER_ERROR: "[bold magenta]grader error[/]",
+}
+
+
+class Screen:
+    """Prints for people, or JSON for machines; progress goes to stderr."""
+
+    def __init__(self, *, as_json: bool = False) -> None:
+        self._json = as_json
+        self._console = Console(highlight=False)
+        self._errors = Console(stderr=True, highlight=False)
+        self._progress: Progress | None = None
+        self._task: TaskID | None = None
+
+    def say(self, words: str) -> None:
+        """Print one line, beside the data."""
+        self._errors.print(escape(words))
+
+    @contextmanager
+    def progress(self, assignment: Assignment, total: int, missing: Sequence[str]) -> Iterator[None]:
+        """Show how far a run is, for the length of a block."""
+        if missing:
+            self._errors.print(
+                f"[bold yellow]best effort:[/] not confined as it should be; missing {escape('; '.join(missing))}"
+            )
+        columns = (
+            TextColumn("{task.description}"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TimeRemainingColumn(),
+            TextColumn("{task.fields[last]}"),
+        )
+        with Progress(*columns, console=self._errors, disable=not self._errors.is_terminal) as self._progress:
+            self._task = self._progress.add_task(assignment.id, total=total, last="")
+            yield
+        self._progress = None
+
+    def advance(self, grade: Grade) -> None:
+        """One submission is graded."""
+        self._step(f"{grade.student} {grade.score}/{grade.out_of}")
+
+    def advance_audit(self, verdict: Verdict) -> None:
+        """One trial of an audit is over."""
+        self._step(f"{verdict.trial.kind} {verdict.trial.variant.id} {verdict.grade.score}")
+
+    def advance_calibration(self, name: str) -> None:
+        """One training run of a calibration is over."""
+        self.say(f"calibrated with {name}")
+
+    def _step(self, words: str) -> None:
+        if self._progress is not None and self._task is not None:
+            self._progress.update(self._task, advance=1, last=words)
+
+    def grades(self, assignment: Assignment, grades: Sequence[Grade], folder: Path) -> None:
+        """Print one line a submission: score, what went wrong, what a human must look at."""
+        if self._json:
+            self._dump(grades)
+            return
+        table = Table(title=escape(f"{assignment.title} ({assignment.id})"))
+        for name, style in (
+            ("student", ""),
+            ("score", "bold"),
+            ("checks", ""),
+            ("first thing to mend", ""),
+            ("s", "dim"),
+        ):
+            table.add_column(name, style=style, justify="right" if name in ("score", "s") else "left", overflow="fold")
+        for grade in grades:
+            table.add_row(*_row(grade))
+        self._console.print(table)
+        self._console.print(f"{len(grades)} results in {escape(str(folder))}, one JSON file a student")
+        for grade in grades:
+            for note in grade.notes:
+                self._console.print(f"[dim]{escape(grade.student)}: {escape(note)}[/]")
+        for grade in grades:
+            if grade.needs_human:
+                self._console.print(
+                    f"[magenta]a human must look at {escape(grade.student)}:[/] {escape('; '.join(grade.needs_human))}"
+                )
+
+    def grader_failed(self, grades: Sequence[Grade]) -> bool:
+        """Whether any check ended in a fault of ours."""
+        return any(is_provisional(grade) for grade in grades)
+
+    def status(self, grades: Sequence[Grade], folder: Path) -> None:
+        """Print how a graded class stands."""
+        if self._json:
+            self._dump(grades)
+            return
+        if not grades:
+            self._console.print(
+                f"nothing is graded yet in {escape(str(folder))}; `autograder grade ASSIGNMENT FOLDER` does it"
+            )
+            return
+        scores = sorted(grade.score for grade in grades)
+        middle = scores[len(scores) // 2]
+        self._console.print(
+            f"{len(grades)} graded in {escape(str(folder))}: from {scores[0]} to {scores[-1]}, median {middle}"
+        )
+        waiting = [grade for grade in grades if grade.needs_human]
+        for grade in waiting:
+            self._console.print(
+                f"[magenta]waits for a human:[/] {escape(grade.student)}: {escape('; '.join(grade.needs_human))}"
+            )
+        weak = {grade.run.missing for grade in grades if grade.run.missing}
+        for missing in weak:
+            self._console.print(f"[yellow]graded without full confinement:[/] {escape('; '.join(missing))}")
+        self._console.print(_per_check(grades))
+
+    def audit(self, assignment: Assignment, verdicts: Sequence[Verdict]) -> None:
+        """Print what an audit showed, each fault in full."""
+        if self._json:
+            rows = [
+                {
+                    "kind": v.trial.kind,
+                    "id": v.trial.variant.id,
+                    "round": v.trial.round,
+                    "score": v.grade.score,
+                    "caught_by": v.caught_by,
+                    "fault": v.fault,
+                }
+                for v in verdicts
+            ]
+            click_echo(json.dumps(rows))
+            return
+        table = Table(title=f"audit of {assignment.id}")
+        for name in ("program", "secret", "score", "did not pass"):
+            table.add_column(name, overflow="fold", justify="right" if name in ("secret", "score") else "left")
+        for v in sorted(verdicts, key=lambda v: (v.trial.kind, v.trial.variant.id, v.trial.round)):
+            caught = ", ".join(v.caught_by) if len(v.caught_by) < 9 else f"{len(v.caught_by)} checks"
+            mark = "[red]✗[/]" if v.fault else "[green]✓[/]"
+            table.add_row(
+                f"{mark} {v.trial.kind}: {escape(v.trial.variant.id)}", str(v.trial.round), str(v.grade.score), caught
+            )
+        self._console.print(table)
+        for v in verdicts:
+            if v.fault:
+                self._console.print(f"[red]{v.trial.kind} {escape(v.trial.variant.id)}:[/] {escape(v.fault)}")
+        faults = sum(bool(v.fault) for v in verdicts)
+        self._console.print(f"{len(verdicts)} programs, {faults} faults")
+
+    def calibration(self, figures: Sequence[Calibration]) -> None:
+        """Print where each training bound lies between right work and the mistakes that training shows."""
+        for each in figures:
+            self._console.print(f"{'[red]✗[/]' if each.fault else '[green]✓[/]'} {escape(each.in_words())}")
+
+    def _dump(self, grades: Sequence[Grade]) -> None:
+        click_echo(TypeAdapter(list[Any]).dump_json(list(grades)).decode())
+
+
+def click_echo(text: str) -> None:
+    """Write data to stdout as it is."""
+    sys.stdout.write(text + "\n")
+
+
+def _row(grade: Grade) -> tuple[str, ...]:
+    counts = {outcome: sum(r.outcome is outcome for r in grade.results) for outcome in Outcome}
+    words = ", ".join(f"{count} {LETTERS[outcome]}" for outcome, count in counts.items() if count)
+    first = next((r for r in grade.results if r.outcome not in (Outcome.PASSED, Outcome.SKIPPED)), None)
+    mend = f"{first.id}: {first.finding.message.splitlines()[0]}" if first and first.finding else ""
+    used = sum(result.cpu_s for result in grade.results)
+    return escape(grade.student), f"{grade.score}/{grade.out_of}", words, escape(mend), f"{used:.1f}"
+
+
+def _per_check(grades: Sequence[Grade]) -> Table:
+    table = Table("check", "passed", "failed", "not run", "grader error")
+    for id_ in dict.fromkeys(result.id for grade in grades for result in grade.results):
+        results = [result for grade in grades for result in grade.results if result.id == id_]
+        passed, skipped, ours = (
+            sum(r.outcome is o for r in results) for o in (Outcome.PASSED, Outcome.SKIPPED, Outcome.GRADER_ERROR)
+        )
+        table.add_row(escape(id_), str(passed), str(len(results) - passed - skipped - ours), str(skipped), str(ours))
+    return table

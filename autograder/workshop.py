@@ -1,0 +1,122 @@
+"""One process's tools for measuring submissions of one assignment: zygotes, the reference, a bench for each submission."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import ModuleType
+
+from autograder.checks.bench import Bench, Used, Wish
+from autograder.checks.home import AtHome, load_dataset
+from autograder.errors import SandboxError
+from autograder.records import Assignment, Check, CheckResult, Submission
+from autograder.sandbox import loading
+from autograder.sandbox.host import Child, Order, ZygoteProcess
+from autograder.sandbox.remote import LocalTransport, Session
+from autograder.sandbox.worker import Executor
+
+
+@dataclass
+class Sandboxed:
+    """A submission that is loaded in a locked child."""
+
+    session: Session
+    child: Child
+
+    def close(self) -> Used:
+        """End the child; it is reaped when this returns."""
+        usage = self.child.close()
+        return Used(usage.cpu_s, usage.stdout, usage.stderr)
+
+
+@dataclass
+class Workshop:
+    """Zygotes start when they are first needed and live until `close`."""
+
+    assignment: Assignment
+    layers: tuple[str, ...]
+    earlier: tuple[Path, ...] = ()
+    """Solution folders of the assignments that this one builds on."""
+    _zygotes: dict[bool, ZygoteProcess] = field(default_factory=dict)
+    _reference: ModuleType | None = None
+
+    def bench(
+        self,
+        submission: Submission,
+        secret: bytes,
+        known: Mapping[str, CheckResult],
+        report: Callable[[CheckResult], None],
+    ) -> Bench:
+        """Return what the checks of one submission run against."""
+        return Bench(
+            assignment=self.assignment,
+            secret=secret,
+            open_student=lambda wish: self.open(submission, wish),
+            open_reference=self.open_reference,
+            report=report,
+            known=known,
+            dataset=load_dataset,
+        )
+
+    def open(self, submission: Submission, wish: Wish) -> Sandboxed:
+        """Return a locked child with the submission loaded. Raises StudentFault where it cannot be imported."""
+        try:
+            return self._open(submission, wish)
+        except SandboxError:  # a zygote can be lost to the machine: once more with a new one, then it is our fault
+            self._zygotes.pop(wish.check.trains_cpu_s is not None).close()
+            return self._open(submission, wish)
+
+    def _open(self, submission: Submission, wish: Wish) -> Sandboxed:
+        trains = wish.check.trains_cpu_s
+        child = self.zygote(heavy=trains is not None).fork(
+            self._order(submission, wish), self.assignment.limits, trains or self.assignment.limits.cpu_s
+        )
+        try:
+            child.wait_loaded()
+        except BaseException:
+            child.close()
+            raise
+        return Sandboxed(Session(child), child)
+
+    def _order(self, submission: Submission, wish: Wish) -> Order:
+        return Order(
+            files={name: content.decode() for name, content in submission.files.items()},
+            module=self.assignment.module,
+            dtype=wish.dtype,
+            seed=wish.seed,
+            bans=bans_of(self.assignment, wish.check),
+            stand_ins=wish.stand_ins,
+            importable=self.assignment.importable,
+        )
+
+    def open_reference(self) -> AtHome:
+        """Return a new session with the reference solution, in this process."""
+        if self._reference is None:
+            self._reference = loading.import_apart([self.assignment.folder, *self.earlier], self.assignment.module)
+        return AtHome(Session(LocalTransport(Executor(self._reference, self.assignment.folder))))
+
+    def zygote(self, *, heavy: bool) -> ZygoteProcess:
+        """Return the light or the heavy zygote, ready to fork."""
+        if heavy not in self._zygotes:
+            bans = {bans_of(self.assignment, check) for check in self.assignment.checks}
+            preload = self.assignment.preload if heavy else ()
+            self._zygotes[heavy] = ZygoteProcess(self.layers, heavy=heavy, preload=preload, bans=bans)
+        self._zygotes[heavy].wait_ready()
+        return self._zygotes[heavy]
+
+    def close(self) -> None:
+        """End the zygotes and what runs in them."""
+        while self._zygotes:
+            self._zygotes.popitem()[1].close()
+
+    def __enter__(self) -> Workshop:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+
+def bans_of(assignment: Assignment, check: Check) -> tuple[str, ...]:
+    """The bans in force in a check."""
+    return assignment.bans if check.bans is None else check.bans
