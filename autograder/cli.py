@@ -51,7 +51,7 @@ sandbox_option = click.option(
     type=click.Choice([kind.value for kind in Confinement]),
     default=Confinement.REQUIRED.value,
     show_default=True,
-    help="`required` refuses to grade where the kernel cannot confine; `best-effort` goes on and says so in every result.",
+    help="`required` refuses where the kernel cannot confine; `best-effort` goes on and says so in every result.",
 )
 
 

@@ -102,7 +102,7 @@ class Desk:
         folder.mkdir(parents=True, exist_ok=True)
         grades: dict[str, Grade] = {}
 
-        def done(job: Job, grade: Grade) -> None:
+        def done(_: Job, grade: Grade) -> None:
             write_grade(folder / f"{grade.student}.json", grade)
             grades[grade.student] = grade
             screen.advance(grade)

@@ -131,7 +131,7 @@ def _believable(check: Check, result: CheckResult) -> CheckResult:
 
 
 def _grader_error(result: CheckResult, points: int, message: str) -> CheckResult:
-    finding = Finding(kind="malformed", message=f"could not be graded: {message}; a human will look at it")
+    finding = Finding(kind="grader", message=f"could not be graded: {message}; a human will look at it")
     return replace(result, outcome=Outcome.GRADER_ERROR, earned=0, points=points, finding=finding)
 
 

@@ -41,7 +41,7 @@ class KeyParts:
     check: str
     """Digest of the check's source and of its helpers."""
     needs: Mapping[str, str]
-    """Check or part that the check needs -> how that ended, or that its stand-in was set: this decides skipping."""
+    """Check that decides whether this one runs, and with which stand-ins -> its digest."""
     solution: str
     datasets: Mapping[str, str]
     """Data set -> digest."""

@@ -64,8 +64,9 @@ class Calibration:
 
     def in_words(self) -> str:
         """One line for the terminal."""
-        found = f"right {self.best_right:.3g} to {self.worst_right:.3g} ({self.runs} runs), bound {self.bound:.3g}, best mistake {self.best_wrong:.3g} ({self.best_wrong_by})"
-        return f"{self.check}: {found}" + (f" — {self.fault}" if self.fault else "")
+        right = f"right {self.best_right:.3g} to {self.worst_right:.3g} ({self.runs} runs)"
+        wrong = f"best mistake {self.best_wrong:.3g} ({self.best_wrong_by})"
+        return f"{self.check}: {right}, bound {self.bound:.3g}, {wrong}" + (f" — {self.fault}" if self.fault else "")
 
 
 def calibrate(

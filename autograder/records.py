@@ -161,7 +161,8 @@ class Finding:
     """Why a check did not pass, split by who may read it."""
 
     kind: str
-    """shape, dtype, values, not_finite, structure, property, exception, missing, banned, training, limit, malformed, loading."""
+    """shape, dtype, values, not_finite, structure, property, exception, missing, banned, training: the answer; loading,
+    limit, waited, malformed: the process; needs: not run; grader: our own fault."""
     message: str
     """What was seen and what was expected, without hidden values: for the student."""
     where: str = ""

@@ -34,13 +34,17 @@ def make_secret(root: Path) -> bytes:
     One that is there is never replaced, and raises UsageError as `load_secret` does.
     """
     file = root / PLACE
-    file.parent.mkdir(mode=0o700, exist_ok=True)
-    _ignore(file.parent)
     secret = secrets.token_bytes(_SIZE)
     try:
+        file.parent.mkdir(mode=0o700, exist_ok=True)
+        _ignore(file.parent)
         descriptor = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     except FileExistsError:
         return load_secret(root, {})
+    except OSError as error:
+        raise UsageError(
+            f"{file} cannot be made ({error.strerror}); is {root} the course's folder, and yours?"
+        ) from error
     with os.fdopen(descriptor, "wb") as stream:
         stream.write(secret)
     return secret
@@ -61,9 +65,12 @@ def load_secret(root: Path, environment: Mapping[str, str]) -> bytes:
     if VARIABLE in environment:  # set but empty is an error, not "unset": the file's secret would draw other inputs
         return _from_text(environment[VARIABLE].strip())
     file = root / PLACE
-    _refuse_exposed(file)
+    try:
+        _refuse_exposed(file)
+        secret = file.read_bytes()
+    except OSError as error:
+        raise UsageError(f"{file} cannot be read ({error.strerror}); it should be yours, with mode 0600") from error
     _refuse_tracked(root, environment)
-    secret = file.read_bytes()
     if len(secret) < _SIZE:
         raise UsageError(
             f"{file} holds {len(secret)} bytes, and a secret has at least {_SIZE}. Restore it from your backup, "

@@ -1,4 +1,4 @@
-"""One process's tools for measuring submissions of one assignment: zygotes, the reference, a bench for each submission."""
+"""One process's tools for measuring submissions of one assignment: zygotes, the reference, a bench for each of them."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import ModuleType
+from typing import Self
 
 from autograder.checks.bench import Bench, Used, Wish
 from autograder.checks.home import AtHome, load_dataset
@@ -110,7 +111,7 @@ class Workshop:
         while self._zygotes:
             self._zygotes.popitem()[1].close()
 
-    def __enter__(self) -> Workshop:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:

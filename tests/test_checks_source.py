@@ -8,6 +8,7 @@ import pytest
 
 from autograder.course.checks_source import helper_modules, read_checks
 from autograder.course.problems import Problem
+from autograder.marks import MARKS
 from autograder.records import Check, Visibility
 
 FULL = '''\
@@ -81,6 +82,16 @@ def test_every_decorator_is_read(tmp_path: Path) -> None:
     assert (other.points, other.needs, other.bans, other.trains_cpu_s) == (0, ("a", "b"), (), None)
 
 
+def test_the_reader_knows_every_decorator_that_there_is(tmp_path: Path) -> None:
+    """A decorator that check authors can import is one that the reader reads."""
+    calls = {"trains": "cpu_s=1", "visibility": '"never"', "points": "1"}
+    lines = [f"@{name}({calls.get(name, repr('x'))})" for name in MARKS]
+    assert refusals(tmp_path, CHECK.replace("@points(1)", "\n".join(lines))) == []
+    for name in MARKS:
+        (found,) = refusals(tmp_path, CHECK.replace("@points(1)", f"@points(1)\n@{name}x('a')"))
+        assert f"did you mean `{name}`?" in found[1]
+
+
 def test_defaults_depend_on_the_file(tmp_path: Path) -> None:
     """A public check is always visible, a hidden one after publishing; no @bans means the assignment's default."""
     assert read(tmp_path, CHECK)[0].visibility is Visibility.ALWAYS
@@ -107,7 +118,8 @@ def test_defaults_depend_on_the_file(tmp_path: Path) -> None:
         ("@points(1)\n@bans(*names)", "is read, not run"),
         ("@points(1)\n@bans(**{'a': 1})", "takes no `**`"),
         ('@points(1)\n@visibility("after_deu")', "did you mean `after_due`?"),
-        ("@points(1)\n@trains(cpu=3)", "`@trains` takes one argument, `cpu_s`"),
+        ("@points(1)\n@trains(cpu=3)", "`@trains` takes one argument, named `cpu_s`"),
+        ("@points(1)\n@trains(3)", "`@trains` takes one argument, named `cpu_s`"),
         ("@points(1)\n@trains(cpu_s=0)", "CPU seconds above 0"),
         ('@points(1)\n@hint("")', "a sentence for the student"),
         ('@points(1)\n@hint(f"{x}")', "is read, not run"),

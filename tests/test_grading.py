@@ -9,7 +9,7 @@ from types import MappingProxyType
 from zoneinfo import ZoneInfo
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from autograder.errors import UsageError
@@ -135,6 +135,7 @@ REPORTS = st.lists(
 )
 
 
+@settings(deadline=None)
 @given(REPORTS)
 def test_no_report_beats_the_points(reports: list[CheckResult]) -> None:
     """Whatever a run reports, a score lies between 0 and 100, each check within its points, each fault listed."""
@@ -191,6 +192,7 @@ def test_a_time_without_a_zone_is_refused(due: datetime, submitted: datetime) ->
 POLICIES = st.builds(LatePolicy, st.integers(0, 5000), st.floats(0, 100), st.floats(0, 100))
 
 
+@settings(deadline=None)
 @given(POLICIES, st.integers(-10_000, 100_000), st.integers(0, 10_000))
 def test_handing_in_later_never_costs_less(policy: LatePolicy, seconds: int, more: int) -> None:
     """The penalty grows with the delay, from nothing to the cap, whatever zone the times are written in."""

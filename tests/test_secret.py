@@ -61,7 +61,7 @@ def test_environment_overrides_the_file(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("value", ["", " " * 40, "ab" * 15, "x" * 31])
 def test_short_environment_is_an_error_even_beside_a_file(tmp_path: Path, value: str) -> None:
-    """A variable that is set but empty or short never falls back on the file: other inputs would be drawn in silence."""
+    """A variable that is set but empty or short never falls back on the file, which would draw other inputs."""
     make_secret(tmp_path)
     with pytest.raises(UsageError, match=r"AUTOGRADER_SECRET has \d+ characters; expected 64 hexadecimal digits"):
         load_secret(tmp_path, {VARIABLE: value})
@@ -88,6 +88,15 @@ def test_secret_that_others_can_use_is_an_error(tmp_path: Path, mode: int) -> No
     (tmp_path / PLACE).chmod(mode)
     with pytest.raises(UsageError, match=rf"has mode {mode:04o}.*Run `chmod 600"):
         load_secret(tmp_path, {})
+
+
+def test_secret_in_a_folder_that_is_none_is_an_error(tmp_path: Path) -> None:
+    """Where the place cannot exist at all, both functions say so instead of failing."""
+    (tmp_path / "notes.txt").write_text("a file, not a course\n", encoding="utf-8")
+    with pytest.raises(UsageError, match=r"cannot be made \(.*\); is .* the course's folder"):
+        make_secret(tmp_path / "notes.txt")
+    with pytest.raises(UsageError, match=r"cannot be read \("):
+        load_secret(tmp_path / "notes.txt", {})
 
 
 def git(root: Path, *arguments: str) -> None:
@@ -125,7 +134,7 @@ def test_machine_without_git_can_load_its_secret(tmp_path: Path, monkeypatch: py
 
 
 def test_fingerprint_tells_secrets_apart_and_is_no_plain_hash() -> None:
-    """The fingerprint is 64 hexadecimal digits, stable, and unlike the hash that somebody may publish for another use."""
+    """The fingerprint is 64 hexadecimal digits, stable, and unlike the secret's hash for any other use."""
     secret = b"s" * 32
     assert fingerprint(secret) == fingerprint(secret) != fingerprint(b"t" * 32)
     assert len(bytes.fromhex(fingerprint(secret))) == 32

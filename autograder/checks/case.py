@@ -155,7 +155,7 @@ class CheckRun:
         self._used.append(opened.close())
 
     def _is_ours(self, problem: Problem, function: Function, case_id: str) -> bool:
-        """Blame by re-run: does the same case fail with the reference in the student's place, now, on this machine?"""
+        """Blame by re-run: whether the case fails with the reference in the student's place, now, on this machine."""
         if isinstance(problem.cause, SandboxError):
             return True
         training = self.check.trains_cpu_s is not None and isinstance(problem.cause, CheckFailure)

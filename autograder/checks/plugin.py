@@ -54,7 +54,7 @@ class ChecksPlugin:
         """Loads a data set of the course by name, on the judge's side."""
 
     @pytest.hookimpl(trylast=True)
-    def pytest_collection_modifyitems(self, config: pytest.Config, items: list[pytest.Item]) -> None:
+    def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
         """Order the checks of each folder as their needs and the assignment demand; drop those already known."""
         checks = [item for item in items if is_check(item)]
         others = [item for item in items if not is_check(item)]
@@ -170,22 +170,30 @@ def meet_needs(
     """Return the parts that need a stand-in, or the check's result where it cannot run.
 
     A name of a check must have passed. A name of a part must be right, or have a stand-in. What was not asked for (one
-    check alone, at home) stands in nobody's way, and where the grader failed, what builds on it is nobody's zero either.
+    check alone, at home) stands in nobody's way, and where the grader failed, what builds on it is no zero either.
     """
     stand_ins: list[str] = []
     for name in check.needs:
         needed = [results[id_] for id_ in parts.get(name, (name,)) if id_ in results]
         broken = [result for result in needed if result.outcome is not Outcome.PASSED]
+        if unsettled := [result for result in broken if is_unsettled(result)]:
+            return _unsettled(check, unsettled[0])
         if broken and name in parts and name in STAND_INS:
             stand_ins.append(name)
         elif broken:
-            return _unmet(check, name, broken)
+            words = f"Not run: it builds on {name}, and {broken[0].id} did not pass. Mend that first."
+            return CheckResult(check.id, Outcome.SKIPPED, 0, check.points, Finding("needs", words))
     return tuple(stand_ins)
 
 
-def _unmet(check: Check, name: str, broken: list[CheckResult]) -> CheckResult:
-    if any(result.outcome is Outcome.GRADER_ERROR for result in broken):
-        words = f"Not measured: the grader failed in {broken[0].id}; a human will look."
-        return CheckResult(check.id, Outcome.GRADER_ERROR, 0, check.points, Finding("grader", words))
-    words = f"Not run: it builds on {name}, and {broken[0].id} did not pass. Mend that first."
-    return CheckResult(check.id, Outcome.SKIPPED, 0, check.points, Finding("needs", words))
+def is_unsettled(result: CheckResult) -> bool:
+    """Whether a result may still change without the submission: the grader failed, or a child only waited."""
+    return result.outcome is Outcome.GRADER_ERROR or (result.finding is not None and result.finding.kind == "waited")
+
+
+def _unsettled(check: Check, needed: CheckResult) -> CheckResult:
+    """The result of a check that builds on one which is not settled: it is as open as that one."""
+    ours = needed.outcome is Outcome.GRADER_ERROR
+    words = f"Not measured: {needed.id}, on which it builds, could not be measured yet."
+    outcome = Outcome.GRADER_ERROR if ours else Outcome.SKIPPED
+    return CheckResult(check.id, outcome, 0, check.points, Finding("grader" if ours else "waited", words))

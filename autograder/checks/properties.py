@@ -137,7 +137,8 @@ def causal(
         start = next((s for s, changed in enumerate(any_along(given != x, time)) if changed), steps)
         if not all(moved[start:]):
             deaf = moved.index(False, start)
-            probe.fail(f"the answer at time {deaf} does not change when the input at times {start} to {deaf} changes")
+            span = "that time" if deaf == start else f"times {start} to {deaf}"
+            probe.fail(f"the answer at time {deaf} does not change when the input at {span} changes")
 
 
 def padding_invariant(

@@ -53,12 +53,14 @@ def three_steps(
 ) -> None:
     """Compare what both loops make of the same weights and the same few batches, exactly.
 
-    Catches a missing zero_grad, a wrong order, eval mode, loss over padding, clipping after the step. The first batch alone
-    is tried as well, so that the message can tell a wrong step from steps that disturb each other.
+    Catches a missing zero_grad, a wrong order, eval mode, loss over padding, clipping after the step. The first batch
+    alone is tried as well, so that the message can tell a wrong step from steps that disturb each other.
     """
     for count in (1, len(batches)):
-        runs = [_run(model_of(side), fit, batches[:count], optimizer, fit_kwargs) for side in (student, reference)]
-        _compare(*runs, count, hint)
+        theirs, ours = (
+            _run(model_of(side), fit, batches[:count], optimizer, fit_kwargs) for side in (student, reference)
+        )
+        _compare(theirs, ours, count, hint)
 
 
 def _compare(got: Trained, expected: Trained, steps: int, hint: str) -> None:

@@ -110,13 +110,12 @@ def _literals(full_name: str, call: ast.Call) -> Arguments:
     return positional, {str(name): value for name, value in named.items()}
 
 
-def _one(arguments: Arguments, decorator: str, name: str = "") -> object:
-    """The single argument, given by position or as `name`."""
+def _one(arguments: Arguments, decorator: str) -> object:
+    """The single argument, given by position."""
     positional, named = arguments
-    values = [*positional, *named.values()]
-    if len(values) != 1 or (named and list(named) != [name]):
-        raise ValueError(f"`@{decorator}` takes one argument{f', `{name}`' if name else ''}")
-    return values[0]
+    if len(positional) != 1 or named:
+        raise ValueError(f"`@{decorator}` takes one argument, without a name")
+    return positional[0]
 
 
 def _points(arguments: Arguments) -> int:
@@ -127,7 +126,10 @@ def _points(arguments: Arguments) -> int:
 
 
 def _trains(arguments: Arguments) -> float:
-    value = _one(arguments, "trains", "cpu_s")
+    positional, named = arguments
+    if positional or list(named) != ["cpu_s"]:
+        raise ValueError("`@trains` takes one argument, named `cpu_s`")
+    value = named["cpu_s"]
     if type(value) not in {int, float} or not isinstance(value, int | float) or not 0 < value < float("inf"):
         raise ValueError(f"`@trains(cpu_s={value!r})`: CPU seconds above 0 are expected")
     return float(value)

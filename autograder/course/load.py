@@ -36,7 +36,7 @@ def load_course(root: Path) -> Course:
     document = read_yaml(root / COURSE_FILE, CourseModel, problems)
     report(problems)
     assert document is not None  # else there were problems
-    report(_unknown_assignments(root, document))
+    problems.extend(_unknown_assignments(root, document))
     terms = tuple(_terms(document, problems))
     report(problems)
     content = document.content

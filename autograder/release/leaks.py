@@ -76,12 +76,12 @@ def scan(
     needles = _secret_lines(built, solution_texts, hidden_texts)
     words = hidden_words(hidden_texts)
     secrets = _secrets(secret_root, environment)
-    found: set[Leak] = set()
+    found: dict[tuple[str, int, str], Leak] = {}  # a whole line comes before the formula in it, which says no more
     for name, content in built.items():
         for page in pages(name, content):
-            found.update(_in_page(page, needles, words))
-            found.update(_spelt_out(page, secrets))
-    return tuple(sorted(found))
+            for leak in (*_in_page(page, needles, words), *_spelt_out(page, secrets)):
+                found.setdefault((leak.file, leak.line, leak.source), leak)
+    return tuple(sorted(found.values()))
 
 
 def _secret_lines(
@@ -95,7 +95,10 @@ def _secret_lines(
     kept = [needle for needle in of_solution if needle.tokens >= _LONG or needle.squeezed not in as_they_are]
     public = stubs + as_they_are
     kept += [needle for needle in hidden_needles(hidden_texts) if needle.squeezed not in public]
-    return tuple({needle.squeezed: needle for needle in reversed(kept)}.values())
+    first: dict[str, Needle] = {}
+    for needle in kept:
+        first.setdefault(needle.squeezed, needle)
+    return tuple(first.values())
 
 
 def _joined(texts: Iterator[str]) -> str:

@@ -13,6 +13,9 @@ from autograder.release.stubs import comments, regions
 
 _SHORTEST = 12
 """Characters, white space not counted: a line must have more to tell anything."""
+_SHORTEST_VALUE = 8
+"""Tokens that an expression needs to be looked for without the `return` or `name =` before it."""
+_VALUE = re.compile(r"\s*(?:return\b|yield\b|[\w\s.,:\[\]]+=(?!=))\s*(.+)")
 _EDIT_KEYS = frozenset({"replace", "with"})
 
 
@@ -29,7 +32,7 @@ class Needle:
 
 def squeeze(text: str) -> str:
     """Return the text without white space and line continuations, with one kind of quotes."""
-    return re.sub(r"\\\n|\s+", "", text).replace("'", '"')
+    return re.sub(r"\\?\s+|\\$", "", text).replace("'", '"')
 
 
 def uncommented(name: str, text: str) -> list[str]:
@@ -75,6 +78,8 @@ def _of_python(name: str, text: str, wanted: range) -> Iterator[Needle]:
     for number in wanted:
         source = f"{name}, line {number}"
         yield from _needle(code[number - 1], source)
+        if value := _VALUE.match(code[number - 1]):
+            yield from (one for one in _needle(value.group(1), source) if one.tokens >= _SHORTEST_VALUE)
         comment = lines[number - 1][len(code[number - 1]) :].lstrip("#")
         if len(re.findall(r"[^\W\d_]", comment)) > _SHORTEST:  # words, not the shape of a tensor
             yield from _needle(comment, source)

@@ -99,8 +99,10 @@ def _hidden_texts(assignment: Assignment, built: Mapping[str, bytes]) -> dict[st
     """Every Python and YAML file of the solution's folder that stays there, by its relative name."""
     texts: dict[str, str] = {}
     for path in sorted(assignment.folder.rglob("*")):
-        name = path.relative_to(assignment.folder).as_posix()
-        if path.suffix in {".py", ".yml"} and name not in built:
+        relative = path.relative_to(assignment.folder)
+        name = relative.as_posix()
+        hidden_by_a_tool = any(part.startswith(".") for part in relative.parts)  # an editor's copy of a public file
+        if path.suffix in {".py", ".yml"} and name not in built and not hidden_by_a_tool:
             try:
                 texts[name] = path.read_text(encoding="utf-8-sig")
             except (OSError, UnicodeDecodeError) as error:

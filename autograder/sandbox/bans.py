@@ -25,6 +25,7 @@ from __future__ import annotations
 import ctypes
 import difflib
 import fnmatch
+import importlib
 import inspect
 import re
 import sys
@@ -32,7 +33,7 @@ import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from types import CodeType, FunctionType, MappingProxyType, ModuleType
+from types import FunctionType, MappingProxyType, ModuleType
 from typing import Any, NoReturn
 
 import torch
@@ -77,17 +78,17 @@ _LSTM = _CELL | Group(("*lstm*",), (f"{_DECOMPOSITIONS}:*lstm*", "torch.ao.nn.qu
 _GRU = _CELL | Group(("*gru*",), (f"{_DECOMPOSITIONS}:*gru*",))
 _ATTENTION = Group(
     ("*scaled_dot_product*", "*multi_head_attention*", "*_attention_forward*", "_transformer_encoder_layer_fwd",
-     "_triton_scaled_dot_attention", "_varlen_attn*"),
+     "_triton_scaled_dot_attention", "_varlen_attn*", "Attention"),
     ("torch.nn.functional:multi_head_attention_forward", "torch.nn.modules.activation:MultiheadAttention",
      "torch.nn.modules.transformer:Transformer*", "torch.ao.nn.quantizable.modules.activation:MultiheadAttention",
-     "torch.nn.attention.flex_attention:flex_attention", "torch._higher_order_ops.flex_attention:*math_attention*",
-     "torch._higher_order_ops.flex_attention:sdpa_dense", f"{_DECOMPOSITIONS}:scaled_dot_product*"),
+     "torch._higher_order_ops.flex_attention:*math_attention*", "torch._higher_order_ops.flex_attention:sdpa_dense",
+     f"{_DECOMPOSITIONS}:scaled_dot_product*", "torch.onnx.ops:attention", "torch.onnx.ops._impl:attention_[0-9]*"),
     "write it yourself with matrix products and a softmax",
 )  # fmt: skip
 _TRANSFORMS = "torch._functorch.eager_transforms"
 _FUNCTIONAL = Group((), tuple(
     [f"torch.autograd.functional:{name}" for name in ("[jvh]?p", "*jac*", "hessian")]
-    + [f"{_TRANSFORMS}:{name}" for name in ("*[jv][vj]p*", "jac*", "hessian", "grad*_impl", "linearize")]
+    + [f"{_TRANSFORMS}:{name}" for name in ("[jv][vj]p", "_[jv][vj]p_with*", "jac*", "hessian", "grad*_impl")]
 ), "derive the gradient yourself")  # fmt: skip
 
 GROUPS: Mapping[str, Group] = MappingProxyType({
@@ -105,7 +106,8 @@ GROUPS: Mapping[str, Group] = MappingProxyType({
          "mkldnn_reorder*"), (), "write it yourself with a mean and a variance"),
     "gelu": Group(("gelu*",), (), "write it yourself with torch.erf"),
     "cross_entropy": Group(
-        ("cross_entropy*", "linear_cross_entropy*", "nll_loss*"), (), "write it yourself with torch.log_softmax"),
+        ("cross_entropy*", "*linear_cross_entropy*", "nll_loss*"), ("torch.nn.functional:linear_cross_entropy",),
+        "write it yourself with torch.log_softmax"),
     "embedding": Group(("embedding*", "_embedding_bag*"), (), "write it yourself with an index into the weights"),
     "one_hot": Group(("one_hot",), (), "write it yourself with scatter or a comparison"),
     "patches": Group(("im2col", "col2im", "pixel_*shuffle"), (), "write it yourself with reshape and permute"),
@@ -117,7 +119,8 @@ GROUPS: Mapping[str, Group] = MappingProxyType({
     "autograd_functional": _FUNCTIONAL,
     # for single checks: the judge's own gradients are refused, too
     "autograd": _FUNCTIONAL | Group(
-        ("_backward",), ("torch.autograd:grad", "torch.autograd:backward", "torch.autograd.graph:_engine_run_backward")),
+        ("_backward",),
+        ("torch.autograd:grad", "torch.autograd:backward", "torch.autograd.graph:_engine_run_backward")),
 })  # fmt: skip
 
 
@@ -151,21 +154,22 @@ class Plan:
 
 
 def prepare(names: Iterable[str]) -> Plan:
-    """Look the names up in this torch; raises UnknownBan. Takes some 20 ms and changes nothing: for the zygote.
+    """Look the names up in this torch; raises UnknownBan. Takes some 20 ms and refuses nothing yet.
 
     A name is a group of `GROUPS` or an operator ("softmax", "aten::softmax", "aten::softmax.int", "torch.softmax").
-    What this torch does not have is left out of a group, and so are functions of modules that are not loaded.
+    What this torch does not have is left out of a group.
     """
-    every = sorted(torch._C._dispatch_get_all_op_names())
-    keys = tuple(key for key in torch._C.DispatchKey.__members__ if _is_key(key))
-    operators: dict[str, Operator] = {}
+    groups = {name: GROUPS.get(name) or Group() for name in names}
     functions: dict[object, Function] = {}
-    for name in names:
-        group = GROUPS.get(name, Group())
-        for found in _matching(group.operators, every) if name in GROUPS else _single(name, every):
-            operators.setdefault(found, Operator(found, _keys(found, keys), _said(found), group.advice))
+    for group in groups.values():
         for function in _functions(group.functions, group.advice):
             functions.setdefault(function.body or function.name, function)
+    every = sorted(torch._C._dispatch_get_all_op_names())  # now that all modules are loaded that add some
+    keys = tuple(key for key in torch._C.DispatchKey.__members__ if _is_key(key))
+    operators: dict[str, Operator] = {}
+    for name, group in groups.items():
+        for found in _matching(group.operators, every) if name in GROUPS else _single(name, every):
+            operators.setdefault(found, Operator(found, _keys(found, keys), _said(found), group.advice))
     for operator in operators.values():
         for body in _python_versions(operator.name):
             module = sys.modules[body.__module__]
@@ -364,15 +368,18 @@ def _said(operator: str) -> str:
 
 
 def _functions(patterns: Iterable[str], advice: str) -> Iterator[Function]:
-    """What "module:glob" patterns mean in loaded modules; of a decorated function the innermost one."""
+    """What "module:glob" patterns mean in this torch; of a decorated function the innermost one."""
     for pattern in patterns:
         place, _, path = pattern.partition(":")
         glob, _, method = path.partition(".")
-        module = sys.modules.get(place)
-        for name, found in list(vars(module).items()) if module else ():
-            if module and fnmatch.fnmatchcase(name, glob):
+        try:
+            module = importlib.import_module(place)
+        except ImportError:  # a module that comes and goes with torch's versions
+            continue
+        for name, found in list(vars(module).items()):
+            if callable(found) and fnmatch.fnmatchcase(name, glob):
                 inner = vars(found).get(method or "forward", found) if isinstance(found, type) else found
-                inner = inspect.unwrap(inner) if callable(inner) else None
+                inner = inspect.unwrap(inner)
                 body = inner if isinstance(inner, FunctionType) else None
                 yield Function(module, name, body, _public_name(found, name, place), advice)
 

@@ -84,8 +84,7 @@ def _install_bans(jail: Jail, names: tuple[str, ...], *, switchable: bool) -> Ba
 
 def lock(jail: Jail, limits: Mapping[str, int], scratch: Path) -> None:
     """Give up everything that a submission does not need, for good."""
-    if jail.namespaced:
-        namespaces.drop_privileges(jail.uid)
+    namespaces.drop_privileges(jail.uid)
     cpu_s = limits["cpu_s"]
     resource.setrlimit(resource.RLIMIT_CPU, (cpu_s, cpu_s + 1))
     memory = jail.address_space + limits["memory_mb"] * 2**20
@@ -95,7 +94,7 @@ def lock(jail: Jail, limits: Mapping[str, int], scratch: Path) -> None:
     disk = limits["scratch_mb"] * 2**20
     resource.setrlimit(resource.RLIMIT_FSIZE, (disk, disk))
     if jail.landlocked:
-        landlock.restrict(jail.readable, [scratch])
+        landlock.restrict(jail.readable, [scratch, Path("/dev/null")])
     if jail.filter is not None:
         seccomp.install(jail.filter)
 

@@ -15,7 +15,7 @@ import time
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 from autograder.errors import SandboxError, WireError
 from autograder.records import Limits, Outcome
@@ -27,7 +27,7 @@ WALL_FACTOR = 10
 LEAST_WALL_S = 30.0
 START_S = 120.0
 READ_AT_ONCE = 1 << 20
-THREADS = {name: "1" for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "OMP_THREAD_LIMIT")}
+THREADS = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "OMP_THREAD_LIMIT"), "1")
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,13 +98,15 @@ class ZygoteProcess:
         self._control.send(json.dumps(settings).encode())
         self._ended: dict[int, tuple[int, float]] = {}
         self._last = 0
+        self._ready = False
         self.layers: tuple[str, ...] = ()
 
     def wait_ready(self) -> None:
         """Wait until it can fork. Raises SandboxError where it cannot start."""
-        if not self.layers:
+        if not self._ready:
             self._control.settimeout(START_S)
             self.layers = tuple(self._receive().get("ready", ()))
+            self._ready = True
 
     def fork(self, order: Order, limits: Limits, cpu_s: float) -> Child:
         """Return a new child that is preparing `order`."""
@@ -161,7 +163,7 @@ class ZygoteProcess:
             self._process.wait()
         self._folder.cleanup()
 
-    def __enter__(self) -> ZygoteProcess:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:

@@ -12,7 +12,7 @@ import importlib
 import importlib.abc
 import importlib.machinery
 import sys
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, MutableSequence, Sequence
 from pathlib import Path
 from types import FrameType, ModuleType
 from typing import Any
@@ -26,7 +26,7 @@ class Inert(ModuleType):
     Calling a name of it gives back the first argument, so `for batch in tqdm(batches)` still loops.
     """
 
-    __path__: Sequence[str] = ()
+    __path__: MutableSequence[str] = []  # a package: submodules of it are inert, too
 
     def __getattr__(self, name: str) -> Any:
         if name.startswith("__") and name.endswith("__"):
@@ -55,10 +55,11 @@ class InertLoader(importlib.abc.Loader):
     """Makes inert modules."""
 
     def create_module(self, spec: importlib.machinery.ModuleSpec) -> ModuleType:
+        """Return the inert module."""
         return Inert(spec.name)
 
-    def exec_module(self, module: ModuleType) -> None:
-        return None
+    def exec_module(self, module: ModuleType) -> None:  # noqa: ARG002 - importlib's interface
+        """Run nothing."""
 
 
 class ImportGate(importlib.abc.MetaPathFinder):
@@ -71,7 +72,10 @@ class ImportGate(importlib.abc.MetaPathFinder):
         self._inert = inert
 
     def find_spec(
-        self, fullname: str, path: Sequence[str] | None = None, target: ModuleType | None = None
+        self,
+        fullname: str,
+        path: Sequence[str] | None = None,  # noqa: ARG002 - importlib's interface
+        target: ModuleType | None = None,  # noqa: ARG002
     ) -> importlib.machinery.ModuleSpec | None:
         """Return None to let an import pass, an inert module's spec, or raise ImportError with the reason."""
         package = fullname.partition(".")[0]
@@ -151,5 +155,5 @@ def accommodate() -> None:
         return eager if model is None else model
 
     DataLoader.__init__ = without_workers  # type: ignore[method-assign]
-    torch.compile = eager  # type: ignore[assignment]
-    time.sleep = lambda seconds: None
+    torch.compile = eager
+    time.sleep = lambda _: None

@@ -30,7 +30,7 @@ def survey() -> Means:
         "seccomp": seccomp.missing(),
     }
     given, remark = namespaces.probe()
-    layers = [name for name, words in lacking.items() if not words] + (["namespaces"] if given else [])
+    layers = [name for name, words in lacking.items() if not words] + (["namespaces"] if "mount" in given else [])
     return Means(tuple(layers), tuple(words for words in lacking.values() if words), (remark,) if remark else ())
 
 

@@ -18,6 +18,7 @@ import stat
 import struct
 import sys
 import sysconfig
+import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -28,8 +29,8 @@ from autograder.errors import SandboxError
 SANDBOX_UID = 65_533
 """Another uid for children started as root: below 65,536, so that containers map it, and assigned to nobody."""
 
-_DEVICES = tuple(Path("/dev", name) for name in ("null", "zero", "urandom", "random"))
 _ZYGOTE_SCRATCH_MB = 64
+_COVERED = Path("/tmp")  # a folder that exists everywhere; the new root is laid over it, for us alone
 
 _UNSHARE = {"user": 0x1000_0000, "pid": 0x2000_0000, "mount": 0x0002_0000, "network": 0x4000_0000, "ipc": 0x0800_0000}
 _MS_NOSUID, _MS_NODEV, _MS_NOEXEC, _MS_BIND, _MS_REC, _MS_PRIVATE = 2, 4, 8, 0x1000, 0x4000, 0x4_0000
@@ -45,25 +46,21 @@ class Entered:
     """What `enter` put in force for the calling process and all its children."""
 
     layers: tuple[str, ...]
-    """Of "user", "pid", "mount", "network", "ipc", "uid"; the last is carried out by `drop_privileges`."""
+    """Of "user", "pid", "mount", "network", "ipc", "uid"; the last means that children can become `SANDBOX_UID`."""
     missing: str
     """The layers that this machine does not give and why; empty when nothing is missing."""
 
-    @property
-    def uid(self) -> int | None:
-        """Who a child becomes (`own_scratch`, `drop_privileges`); None: it stays who the zygote is."""
-        return SANDBOX_UID if "uid" in self.layers else None
-
 
 def runtime_paths() -> tuple[Path, ...]:
-    """What Python, numpy and torch read while they run: libraries, site-packages, CPU facts; nothing of a project.
+    """What Python, numpy and torch read while they run: libraries, site-packages, a few devices; nothing of a project.
 
     Without the four files on the CPU torch falls back to its slowest kernels, whose rounding differs from the judge's.
     """
     python = [f"{sys.base_prefix}/lib", *(sysconfig.get_path(name) for name in ("stdlib", "purelib", "platlib"))]
     system = ["/lib", "/lib64", "/usr/lib", "/usr/lib64", "/etc/ld.so.cache", "/etc/localtime", "/usr/share/zoneinfo"]
     counts = [f"/sys/devices/system/cpu/{name}" for name in ("possible", "present", "kernel_max")]
-    return tuple(Path(name) for name in [*python, *system, "/proc/cpuinfo", *counts])
+    devices = [f"/dev/{name}" for name in ("null", "zero", "urandom", "random")]
+    return tuple(Path(name) for name in [*python, *system, "/proc/cpuinfo", *counts, *devices])
 
 
 def probe() -> tuple[tuple[str, ...], str]:
@@ -74,14 +71,16 @@ def probe() -> tuple[tuple[str, ...], str]:
     if sys.platform != "linux":
         return (), "namespaces exist on Linux only"
     read, write = os.pipe()
-    child = os.fork()
+    with warnings.catch_warnings():  # of a fork beside threads: the child uses nothing that they may hold
+        warnings.simplefilter("ignore", DeprecationWarning)
+        child = os.fork()
     if child == 0:
         try:
             os.write(write, "\n".join(" ".join(part) for part in _trial()).encode())
         finally:
             os._exit(0)
     os.close(write)
-    with open(read, encoding="utf-8") as answer:
+    with os.fdopen(read, encoding="utf-8") as answer:
         found, separator, words = answer.read().partition("\n")
     os.waitpid(child, 0)
     return tuple(found.split()), words if separator else "the process that tries the namespaces died"
@@ -95,22 +94,22 @@ def enter(readable: Sequence[Path], scratch: Path) -> Entered:
     descriptors. Without "mount" nothing is hidden and `scratch` is left alone. Raises `SandboxError`.
     """
     layers, missing = probe()
-    with _explained("the namespaces could not be entered; the process must be single-threaded"):
+    with _explained("the namespaces could not be entered; is the process single-threaded?"):
         _unshare(layers)
         if "mount" in layers:
-            _new_root([*readable, *_DEVICES], scratch)
+            _new_root(readable, scratch)
         if "pid" in layers:
             _go_on_inside()
     return Entered(layers, missing)
 
 
 @contextmanager
-def own_pid_namespace(*, enabled: bool = True) -> Iterator[None]:
+def own_pid_namespace() -> Iterator[None]:
     """A process forked in this block is PID 1 of a namespace: when it dies, all it started dies with it.
 
-    Where the kernel does not allow it, or not `enabled`, the fork is a plain one (`Entered.layers` says which).
+    Where the kernel does not allow it, the fork is a plain one (`Entered.layers` says which). Raises `SandboxError`.
     """
-    own = _open_pid_namespace() if enabled else None
+    own = _open_pid_namespace()
     try:
         yield
     finally:
@@ -147,11 +146,6 @@ def drop_privileges(uid: int | None) -> None:
         _call("prctl", _PR_SET_DUMPABLE, 0, 0, 0, 0)
 
 
-def die_with_parent() -> None:
-    """Have the kernel kill the calling process when the thread that forked it ends; becoming another uid undoes it."""
-    _call("prctl", _PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
-
-
 def mirror(paths: Sequence[Path]) -> tuple[dict[Path, str], tuple[Path, ...]]:
     """The symbolic links (with their texts) and the real files and folders that show `paths` under a new root.
 
@@ -159,7 +153,7 @@ def mirror(paths: Sequence[Path]) -> tuple[dict[Path, str], tuple[Path, ...]]:
     Paths that do not exist, and those inside another one, are left out.
     """
     links: dict[Path, str] = {}
-    real = {found for path in paths if (found := _follow(Path(os.path.abspath(path)), links))}
+    real = {found for path in paths if (found := _follow(path.absolute(), links))}
     return links, tuple(sorted(path for path in real if not real.intersection(path.parents)))
 
 
@@ -169,10 +163,10 @@ def _follow(path: Path, links: dict[Path, str]) -> Path | None:
         if not rest:
             return here
         step = here / rest.pop(0)
-        if os.path.islink(step):
-            links[step] = os.readlink(step)
+        if step.is_symlink():
+            links[step] = str(step.readlink())
             here, rest = Path("/"), [*Path(os.path.normpath(here / links[step])).parts[1:], *rest]
-        elif os.path.exists(step):
+        elif step.exists():
             here = step
         else:
             return None
@@ -198,27 +192,28 @@ def _refusal(layer: str) -> str:
         else:
             _unshare([layer])
         if layer == "mount":
-            _new_root(_DEVICES, Path("/scratch"))
+            _new_root(runtime_paths(), Path("/scratch"))
     except (OSError, SandboxError) as error:
-        return f"{error}" + " (not root, and user namespaces are not for everybody here)" * (layer == "user")
+        return f"{error}" + " (CAP_SYS_ADMIN is missing, and so are namespaces without it)" * (layer == "user")
     return ""
 
 
 def _unshare(layers: Sequence[str]) -> None:
     uid, gid = os.geteuid(), os.getegid()
-    _call("unshare", sum(_UNSHARE.get(layer, 0) for layer in layers))
+    if flags := sum(_UNSHARE.get(layer, 0) for layer in layers):  # a container may refuse the call whatever its flags
+        _call("unshare", flags)
     if "user" in layers:  # our own uid mapped to itself; without "deny" an unprivileged process may map no group
         for name, text in (("setgroups", "deny"), ("uid_map", f"{uid} {uid} 1"), ("gid_map", f"{gid} {gid} 1")):
             Path("/proc/self", name).write_text(text, encoding="ascii")
 
 
 def _new_root(readable: Sequence[Path], scratch: Path) -> None:
-    """Replace `/` by a small read-only folder in memory that shows `readable`, some devices and an empty `scratch`."""
+    """Replace `/` by a small read-only folder in memory that shows `readable` and an empty `scratch`."""
     links, shown = mirror(readable)
     _call("mount", None, "/", None, _MS_REC | _MS_PRIVATE, None)
-    _call("mount", "root", "/tmp", "tmpfs", _MS_NOSUID | _MS_NODEV, "size=1m,mode=0755")
-    os.mkdir("/tmp/.old")
-    _call("pivot_root", "/tmp", "/tmp/.old")
+    _call("mount", "root", _COVERED, "tmpfs", _MS_NOSUID | _MS_NODEV, "size=1m,mode=0755")
+    (_COVERED / ".old").mkdir()
+    _call("pivot_root", _COVERED, _COVERED / ".old")
     os.chdir("/")  # a working folder in the old root would be a way back into it
     old_mask = os.umask(0o022)  # every parent must be passable for the child's uid, even where the original is 0700
     for link, text in links.items():
@@ -230,7 +225,7 @@ def _new_root(readable: Sequence[Path], scratch: Path) -> None:
     os.umask(old_mask)
     _mount_scratch(scratch, f"size={_ZYGOTE_SCRATCH_MB}m,mode=0700")
     _call("umount2", "/.old", _MNT_DETACH)
-    os.rmdir("/.old")
+    Path("/.old").rmdir()
     _restrict_mount(Path("/"), _READ_ONLY, recursive=False)
 
 
@@ -263,7 +258,7 @@ def _go_on_inside() -> None:
     if inner:
         _wait_outside(inner, held_by_outer)
     os.close(held_by_outer)
-    die_with_parent()
+    _call("prctl", _PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
     if select.select([outer_lives], [], [], 0)[0]:  # it died before that request could count
         os._exit(1)
     os.close(outer_lives)
@@ -273,8 +268,8 @@ def _wait_outside(inner: int, keep: int) -> None:
     """Hold nothing that the judge may wait on (the control socket, stderr), and end in the same way as `inner`."""
     os.closerange(0, keep)
     os.closerange(keep + 1, os.sysconf("SC_OPEN_MAX"))
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, signal.SIG_DFL)
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # ctrl-C reaches the inner process, too, which decides for both
     code = os.waitstatus_to_exitcode(os.waitpid(inner, 0)[1])
     if code < 0:
         with suppress(OSError, ValueError):  # SIGKILL's action cannot be set, nor need it be

@@ -286,6 +286,7 @@ def _tensor_or_none(value: object) -> Tensor | None:
 
 
 def student_fault(document: object) -> StudentFault:
+    """Return an error's document as the exception that it means; raises WireError for one that means nothing."""
     if not isinstance(document, dict):
         raise WireError("an error that says nothing")
     names = document.get("types")

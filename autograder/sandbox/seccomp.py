@@ -113,7 +113,7 @@ def build_filter() -> bytes:
         _add(library, rules, library.ALLOW, call)
     for name in _NOT_IMPLEMENTED:
         _add(library, rules, library.ERRNO(errno.ENOSYS), Call(name))
-    with open(os.memfd_create("filter"), "rb+") as file:
+    with os.fdopen(os.memfd_create("filter"), "rb+") as file:
         rules.export_bpf(file)
         file.seek(0)
         return file.read()

@@ -1,2 +1,174 @@
-STAND_INS = {}
-def set_stand_in(module, name, bans): ...
+"""Stand-ins: torch's own layers behind the course's names, for parts that a submission got wrong.
+
+A mistake costs its points once: where the checks of `rnn_cell` failed, the checks of what is built on it run with the
+stand-in in its place. Each is a few lines over torch's own layers and holds no secret: students have this file.
+
+A stand-in may call what its check bans. The bans are off only inside it, and for a cell only those of that cell's
+operators; sandbox and home use the same switch (`Bans.lifted`).
+
+What remains in a child with a stand-in, and in no other: the switch is a Python object in the closure of the stand-in,
+so a submission that digs it out can lift the bans, and its own code that runs inside a stand-in (a hook, a subclass of
+Tensor, a thread) runs without them. Either has first lost the points of the part, and gains a layer which, like the
+stand-in, does no more than call torch.
+
+Shapes: B batch, T queries, S keys, I input, H hidden, d model. Masks are boolean, True = may be attended; a row that
+may attend nothing gets zeros.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from functools import wraps
+from types import MappingProxyType, ModuleType
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from autograder.errors import ConfigurationError, SandboxError
+from autograder.sandbox.bans import Bans
+
+
+def rnn_cell(
+    x: Tensor, h: Tensor, weight_ih: Tensor, weight_hh: Tensor, bias_ih: Tensor, bias_hh: Tensor,
+    nonlinearity: str = "tanh",
+) -> Tensor:  # fmt: skip
+    """Next state (B, H) of torch.nn.RNNCell from x (B, I) and h (B, H)."""
+    step = torch.rnn_relu_cell if nonlinearity == "relu" else torch.rnn_tanh_cell
+    return step(x, h, weight_ih, weight_hh, bias_ih, bias_hh)
+
+
+def lstm_cell(
+    x: Tensor, h: Tensor, c: Tensor, weight_ih: Tensor, weight_hh: Tensor, bias_ih: Tensor, bias_hh: Tensor
+) -> tuple[Tensor, Tensor]:
+    """Next states (h, c), each (B, H), of torch.nn.LSTMCell."""
+    return torch.lstm_cell(x, (h, c), weight_ih, weight_hh, bias_ih, bias_hh)
+
+
+def gru_cell(x: Tensor, h: Tensor, weight_ih: Tensor, weight_hh: Tensor, bias_ih: Tensor, bias_hh: Tensor) -> Tensor:
+    """Next state (B, H) of torch.nn.GRUCell."""
+    return torch.gru_cell(x, h, weight_ih, weight_hh, bias_ih, bias_hh)
+
+
+def attend(q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None = None, scale: float = 1.0) -> tuple[Tensor, Tensor]:
+    """Context (B, T, d) and weights (B, T, S); (B, d) and (B, S) for a query (B, d). `mask` (B, S) or (B, T, S)."""
+    queries = q if q.dim() == k.dim() else q.unsqueeze(-2)
+    if mask is not None and mask.dim() == k.dim() - 1 and mask.shape == k.shape[:-1]:
+        mask = mask.unsqueeze(-2)
+    elif mask is not None and queries is not q:
+        raise ValueError(f"the mask of one query (B, d) must have the keys' shape {tuple(k.shape[:-1])}")
+    one_hot = torch.eye(k.shape[-2], dtype=v.dtype, device=v.device).expand(*k.shape[:-1], -1)
+    # attention to values that are one-hot vectors gives the weights themselves
+    both = [F.scaled_dot_product_attention(queries, k, values, mask, scale=scale) for values in (v, one_hot)]
+    context, weights = both if queries is q else [each.squeeze(-2) for each in both]
+    return context, weights
+
+
+def scaled_dot_product_attention(q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None = None) -> Tensor:
+    """Context (..., T, d), as torch's function of this name."""
+    return F.scaled_dot_product_attention(q, k, v, mask)
+
+
+class MultiHeadAttention(nn.Module):
+    """`F.multi_head_attention_forward` with the course's names: w_q, w_k, w_v, w_o, each nn.Linear(d, d)."""
+
+    def __init__(self, d: int, h: int) -> None:
+        super().__init__()
+        self.h = h
+        self.w_q, self.w_k, self.w_v, self.w_o = (nn.Linear(d, d) for _ in range(4))
+
+    def forward(self, q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None = None) -> Tensor:
+        """Return (B, T, d) from q (B, T, d), k and v (B, S, d); `mask` broadcasts to (B, h, T, S)."""
+        w_q, w_k, w_v, w_o = self.w_q, self.w_k, self.w_v, self.w_o
+        out, _ = F.multi_head_attention_forward(
+            q.transpose(0, 1), k.transpose(0, 1), v.transpose(0, 1), q.shape[-1], self.h,
+            None, torch.cat([w_q.bias, w_k.bias, w_v.bias]), None, None, False, 0.0, w_o.weight, w_o.bias,
+            attn_mask=_hidden(mask, self.h, q, k), need_weights=False, use_separate_proj_weight=True,
+            q_proj_weight=w_q.weight, k_proj_weight=w_k.weight, v_proj_weight=w_v.weight,
+        )  # fmt: skip
+        return out.transpose(0, 1)
+
+
+class EncoderLayer(nn.Module):
+    """`nn.TransformerEncoderLayer` with the course's names: self_attn.w_*, linear1, linear2, norm1, norm2."""
+
+    def __init__(
+        self, d_model: int, heads: int, d_ff: int, dropout: float = 0.0, norm_first: bool = False,
+        activation: str | Callable[[Tensor], Tensor] = "relu", eps: float = 1e-5,
+    ) -> None:  # fmt: skip
+        super().__init__()
+        self.self_attn = MultiHeadAttention(d_model, heads)
+        self.linear1, self.linear2 = nn.Linear(d_model, d_ff), nn.Linear(d_ff, d_model)
+        self.norm1, self.norm2 = nn.LayerNorm(d_model, eps), nn.LayerNorm(d_model, eps)
+        self.dropout = dropout
+        self._options: dict[str, Any] = {"activation": activation, "layer_norm_eps": eps, "norm_first": norm_first}
+
+    def forward(self, x: Tensor, mask: Tensor | None = None) -> Tensor:
+        """Return (B, T, d) from x (B, T, d); `mask` broadcasts to (B, heads, T, T)."""
+        heads, (d_ff, d) = self.self_attn.h, self.linear1.weight.shape
+        # always in training mode, since torch's fast path for evaluation treats masks in a way of its own
+        dropout = self.dropout if self.training else 0.0
+        layer = nn.TransformerEncoderLayer(d, heads, d_ff, dropout, batch_first=True, device="meta", **self._options)
+        out: Tensor = torch.func.functional_call(layer, _torch_names(self), (x, _hidden(mask, heads, x, x)))
+        return out
+
+
+def _hidden(mask: Tensor | None, heads: int, q: Tensor, k: Tensor) -> Tensor | None:
+    """The mask as nn.MultiheadAttention wants it: (B * heads, T, S), True = may not be attended."""
+    if mask is None:
+        return None
+    mask = mask.unsqueeze(1) if mask.dim() == 3 else mask
+    return ~mask.expand(q.shape[0], heads, q.shape[1], k.shape[1]).flatten(0, 1)
+
+
+def _torch_names(layer: EncoderLayer) -> dict[str, Tensor]:
+    """The parameters of an EncoderLayer under the names of nn.TransformerEncoderLayer."""
+    parameters = dict[str, Tensor](layer.named_parameters())
+    for kind in ("weight", "bias"):
+        parts = [parameters.pop(f"self_attn.w_{name}.{kind}") for name in "qkv"]
+        parameters[f"self_attn.in_proj_{kind}"] = torch.cat(parts)
+        parameters[f"self_attn.out_proj.{kind}"] = parameters.pop(f"self_attn.w_o.{kind}")
+    return parameters
+
+
+STAND_INS: Mapping[str, Callable[..., Any]] = MappingProxyType({
+    stand_in.__name__: stand_in
+    for stand_in in (
+        rnn_cell, lstm_cell, gru_cell, attend, scaled_dot_product_attention, MultiHeadAttention, EncoderLayer,
+    )
+})  # fmt: skip
+
+_OPERATORS: Mapping[str, tuple[str, ...]] = MappingProxyType(
+    {
+        "rnn_cell": ("rnn_tanh_cell", "rnn_relu_cell"),
+        "lstm_cell": ("lstm_cell", "_thnn_fused_lstm_cell"),
+        "gru_cell": ("gru_cell", "_thnn_fused_gru_cell"),
+    }
+)
+
+
+def set_stand_in(module: ModuleType, name: str, bans: Bans) -> None:
+    """Put the stand-in called `name` in the place of the module's own attribute, with `bans` off inside it.
+
+    Raises ConfigurationError for a name that is not in STAND_INS, SandboxError for bans that nothing can lift.
+    """
+    if name not in STAND_INS:
+        raise ConfigurationError(f"there is no stand-in for the part {name!r}; there are {', '.join(STAND_INS)}")
+    if bans.sealed:
+        raise SandboxError(f"the stand-in for {name!r} needs bans with a switch: install(..., switchable=True)")
+    stand_in = STAND_INS[name]
+    if isinstance(stand_in, type):
+        forward = _unbanned(vars(stand_in)["forward"], bans, ())
+        setattr(module, name, type(name, (stand_in,), {"forward": forward, "__doc__": stand_in.__doc__}))
+    else:
+        setattr(module, name, _unbanned(stand_in, bans, _OPERATORS.get(name, ())))
+
+
+def _unbanned(function: Callable[..., Any], bans: Bans, operators: tuple[str, ...]) -> Callable[..., Any]:
+    @wraps(function)
+    def unbanned(*args: Any, **kwargs: Any) -> Any:
+        with bans.lifted(*operators):
+            return function(*args, **kwargs)
+
+    return unbanned

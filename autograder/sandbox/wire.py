@@ -55,9 +55,11 @@ class Plain:
     """The wire's rule for messages in which no object may stay behind."""
 
     def put(self, value: object) -> Json:
+        """Refuse."""
         raise WireError(f"a {type(value).__name__} has no place in this message")
 
-    def get(self, document: Json) -> object:
+    def get(self, document: Json) -> object:  # noqa: ARG002 - the interface of Foreign
+        """Refuse."""
         raise WireError("a handle has no place in this message")
 
 
@@ -147,13 +149,14 @@ def _encode_container(value: tuple[Any, ...] | list[Any] | dict[Any, Any], inner
 
 
 def is_record(value: object) -> bool:
-    """Whether `value` is a NamedTuple or dataclass instance: it stays where it is and crosses as fields and a handle."""
+    """Whether `value` is a NamedTuple or dataclass instance: it stays here and crosses as fields and a handle."""
     named = isinstance(value, tuple) and hasattr(type(value), "_fields")
     data = dataclasses.is_dataclass(value) and not isinstance(value, type | torch.nn.Module)
     return named or data
 
 
 def fields(record: Any) -> tuple[list[str], list[object]]:
+    """Return a record's field names and values."""
     if isinstance(record, tuple):
         return [str(name) for name in getattr(record, "_fields", ())], list(record)
     names = [field.name for field in dataclasses.fields(record)]
@@ -180,7 +183,7 @@ def _tensors(blob: bytes) -> dict[str, torch.Tensor]:
     if not blob:
         return {}
     try:
-        entries = safetensors.deserialize(blob)
+        entries = safetensors.deserialize(blob)  # type: ignore[no-untyped-call]
     except safetensors.SafetensorError as error:
         raise WireError(f"tensors that are not safetensors: {str(error)[:200]}") from error
     if sum(_elements(entry) for _, entry in entries) > MAX_ELEMENTS:

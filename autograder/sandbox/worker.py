@@ -134,8 +134,8 @@ class Executor:
     def _backward(self, answer: object, cotangents: list[Tensor]) -> bool:
         """Accumulate gradients of the answer's float tensors against `cotangents`; False where nothing is attached."""
         outputs = list(float_leaves(answer))
-        fits = len(outputs) == len(cotangents) and all(o.shape == c.shape for o, c in zip(outputs, cotangents))
-        pairs = [(o, c) for o, c in zip(outputs, cotangents) if o.requires_grad] if fits else []
+        fits = len(outputs) == len(cotangents) and all(map(_fits, outputs, cotangents))
+        pairs = [(o, c) for o, c in zip(outputs, cotangents, strict=True) if o.requires_grad] if fits else []
         if pairs:
             torch.autograd.backward([o for o, _ in pairs], [c.to(o.dtype) for o, c in pairs])
         return bool(pairs)
@@ -170,6 +170,10 @@ class Executor:
         losses = getattr(self._module, fit)(model, batches, getattr(torch.optim, name)(trainable, **settings), **kwargs)
         attached = any(leaf.requires_grad for leaf in float_leaves(losses))
         return {**self._state(model), "losses": losses, "losses_attached": attached}
+
+
+def _fits(output: Tensor, cotangent: Tensor) -> bool:
+    return output.shape == cotangent.shape
 
 
 def float_leaves(value: object) -> Iterator[Tensor]:

@@ -35,7 +35,6 @@ def main() -> None:
     """Serve the judge that holds the other end of the control socket; return when it hangs up."""
     control = socket.socket(fileno=int(sys.argv[1]))
     settings = json.loads(control.recv(MAX_MESSAGE))
-    _die_with_parent()
     _leave_interrupts_to_judge()
     warm_up(settings["preload"], heavy=settings["heavy"])
     loading.accommodate()
@@ -138,7 +137,8 @@ class Zygote:
 
     def _fork(self, number: int, limits: dict[str, int], streams: tuple[int, int, int]) -> None:
         threads = os.open("self/task", os.O_RDONLY | os.O_DIRECTORY, dir_fd=self.process)
-        assert len(os.listdir(threads)) == 1, "the zygote must be single-threaded to fork safely"
+        alone = len(os.listdir(threads)) == 1  # noqa: PTH208 - a descriptor has no path here
+        assert alone, "the zygote must be single-threaded to fork safely"
         os.close(threads)
         folder = None if self.jail.namespaced else Path(tempfile.mkdtemp(prefix="submission-", dir=self.scratch))
         with namespaces.own_pid_namespace() if self.jail.namespaced else contextlib.nullcontext():

@@ -233,6 +233,17 @@ class CharRNN(nn.Module):
         ### END SOLUTION
 
 
+def char_loss(logits: Tensor, targets: Tensor, pad: int) -> Tensor:
+    """Return the mean cross-entropy, in nats per real target: a tensor of shape ().
+
+    logits (B, T, V), targets (B, T) int64. Targets equal to `pad` (any id of the vocabulary) do not count, neither in
+    the sum nor in the number that it is divided by. At least one target is real. Logits in the thousands are fine.
+    """
+    ### BEGIN SOLUTION
+    return F.cross_entropy(logits.reshape(-1, logits.shape[-1]), targets.reshape(-1), ignore_index=pad)
+    ### END SOLUTION
+
+
 def truncated_bptt(model: CharRNN, ids: Tensor, chunk: int) -> Tensor:
     """Compute the logits (B, T, V) of a long sequence ids (B, T) in pieces of `chunk` steps.
 
@@ -248,17 +259,6 @@ def truncated_bptt(model: CharRNN, ids: Tensor, chunk: int) -> Tensor:
         h = h.detach()
         pieces.append(logits)
     return torch.cat(pieces, dim=1)  # (B, T, V)
-    ### END SOLUTION
-
-
-def char_loss(logits: Tensor, targets: Tensor, pad: int) -> Tensor:
-    """Return the mean cross-entropy, in nats per real target: a tensor of shape ().
-
-    logits (B, T, V), targets (B, T) int64. Targets equal to `pad` (any id of the vocabulary) do not count, neither in
-    the sum nor in the number that it is divided by. At least one target is real. Logits in the thousands are fine.
-    """
-    ### BEGIN SOLUTION
-    return F.cross_entropy(logits.reshape(-1, logits.shape[-1]), targets.reshape(-1), ignore_index=pad)
     ### END SOLUTION
 
 

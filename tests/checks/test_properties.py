@@ -230,7 +230,7 @@ def test_causal_takes_token_ids() -> None:
         (lambda x: rnn(x.flip(1))[0], "looks into the future"),
         (lambda x: x - x.mean(1, keepdim=True), "looks into the future"),
         (lambda x: x.softmax(1), "looks into the future"),
-        (attention(-1), "the answer at time 1 does not change when the input at times 1 to 1 changes"),
+        (attention(-1), "the answer at time 1 does not change when the input at that time changes"),
         (zeros_like_outputs, "the answer at time 1 does not change"),
         (lambda x: torch.cat([x[:, :-1], torch.ones_like(x[:, :1])], 1), "the answer at time 5 does not change"),
         (lambda x: rnn(x)[1], "expected size 6 along axis 1 (time) of the answer, got a tensor of shape (3, 4)"),

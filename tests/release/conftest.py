@@ -60,7 +60,7 @@ def write_course(tmp_path: Path) -> WriteCourse:
 
     def write(**replaced: str | None) -> Path:
         folder = tmp_path / "course" / "solutions" / "a1_adder"
-        files = {
+        files: dict[str, str | None] = {
             "adder.py": SOLUTION,
             "test_public.py": PUBLIC,
             "test_hidden.py": HIDDEN,

@@ -97,6 +97,15 @@ def test_other_quotes_hide_nothing(tmp_path: Path) -> None:
     assert str(leak) == "handout.md:1: text = 'first' + 'second' (rnn.py, line 9)"
 
 
+@pytest.mark.parametrize(
+    "text", ["torch.tanh(x @ w.T + h)", "out = torch.tanh(x @ w.T + h)", "yield torch.tanh(x@w.T+h)"]
+)
+def test_formula_of_the_solution_is_found_under_another_name(tmp_path: Path, text: str) -> None:
+    """What stands right of `=` or `return` is looked for by itself; where it is short, it is an idiom."""
+    assert "rnn.py, line 8" in {leak.source for leak in leaks(tmp_path, handout__md=f"`{text}`\n")}
+    assert leaks(tmp_path, handout__md="The answer is `state * scale`.\n") == ()
+
+
 def test_comment_of_the_solution_is_found(tmp_path: Path) -> None:
     """What the solution explains in words stays with the course, too."""
     (leak,) = leaks(tmp_path, handout__md="Remember: the bias sits in the last column of w.\n")
@@ -105,8 +114,8 @@ def test_comment_of_the_solution_is_found(tmp_path: Path) -> None:
 
 def test_hidden_check_its_title_and_its_id_are_found(tmp_path: Path) -> None:
     """A line of a hidden check, its title without quotes, and its name alone are leaks."""
-    text = "Very large numbers do not overflow.\n\nsee test_large_numbers\nsame(student.cell(1e30), reference.cell(1e30))\n"
-    found = leaks(tmp_path, handout__md=text)
+    line = "same(student.cell(1e30), reference.cell(1e30))"
+    found = leaks(tmp_path, handout__md=f"Very large numbers do not overflow.\n\nsee test_large_numbers\n{line}\n")
     assert [(leak.line, leak.source) for leak in found] == [
         (1, "test_hidden.py, line 2"),
         (3, "test_hidden.py: the id of a hidden check"),
@@ -118,16 +127,16 @@ def test_edit_of_a_known_mistake_is_found(tmp_path: Path) -> None:
     """Both sides of an edit are secret; its hint is not."""
     (leak,) = leaks(tmp_path, handout__md="Not torch.tanh(x @ w.T + w.T)!\n")
     assert leak.source == "mistakes.yml, line 4"
-    (leak,) = leaks(tmp_path, handout__md="But torch.tanh(x @ w.T + h)!\n")
+    hidden = {"mistakes.yml": MISTAKES}
+    (leak,) = scan({"handout.md": b"But torch.tanh(x @ w.T + h)!\n"}, {}, hidden, tmp_path)
     assert leak.source == "mistakes.yml, line 3"
 
 
 def test_idiom_of_the_solution_may_stand_in_a_public_check_but_a_long_line_may_not(tmp_path: Path) -> None:
     """`optimizer.zero_grad()` is in every training loop; a whole formula in a public check gives the answer away."""
     assert leaks(tmp_path, test_public__py="optimizer.zero_grad()\n") == ()
-    assert [leak.file for leak in leaks(tmp_path, test_public__py="state = torch.tanh(x @ w.T + h)\n")] == [
-        "test_public.py"
-    ]
+    (leak, *_) = leaks(tmp_path, test_public__py="state = torch.tanh(x @ w.T + h)\n")
+    assert (leak.file, leak.line, leak.source) == ("test_public.py", 1, "rnn.py, line 8")
 
 
 def test_hidden_line_that_public_checks_have_is_no_secret(tmp_path: Path) -> None:
@@ -161,12 +170,12 @@ def tarred(content: bytes) -> bytes:
         (gzip.compress(tarred(LEAK)), "kit.bin!content!in.py"),
         (zipped("inner.zip", zipped("in.py", LEAK)), "kit.bin!inner.zip!in.py"),
     ],
+    ids=["zip", "gzip", "bzip2", "xz", "tar", "tar.gz", "zip in zip"],
 )
 def test_archives_are_opened(tmp_path: Path, packed: bytes, place: str) -> None:
     """A line is found in a zip, gzip, bzip2, xz or tar file, one inside the other too, whatever its name."""
-    assert [(leak.file, leak.line) for leak in leaks(tmp_path, kit__bin=packed) if leak.text.startswith("state")] == [
-        (place, 2)
-    ]
+    found = leaks(tmp_path, kit__bin=packed)
+    assert (place, 2) in [(leak.file, leak.line) for leak in found if leak.text.startswith("state")]
 
 
 def test_notebook_is_read_without_its_quoting(tmp_path: Path) -> None:
@@ -213,7 +222,7 @@ def test_secret_is_found_in_every_spelling(tmp_path: Path, before: bytes) -> Non
     urlsafe = base64.urlsafe_b64encode(before + secret + b"more")
     for spelt in (secret, secret.hex(), secret.hex().upper(), repr(before + secret), wrapped, urlsafe):
         found = leaks(tmp_path, data__txt=spelt, kit__zip=zipped("a", before + secret))
-        assert {leak.file for leak in found if leak.text == "the course secret"} == {"data.txt", "kit.zip!a"}
+        assert {leak.file for leak in found if leak.text == "the course secret"} >= {"data.txt", "kit.zip!a"}
 
 
 def test_secret_of_the_environment_is_found(tmp_path: Path) -> None:

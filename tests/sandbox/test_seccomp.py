@@ -23,22 +23,22 @@ needs_seccomp = pytest.mark.skipif(seccomp.missing() != "", reason=f"missing: {s
 needs_x86_64 = pytest.mark.skipif(platform.machine() != "x86_64", reason="this call exists on x86-64 only")
 
 REFUSED = """
-    acct add_key adjtimex alarm bind bpf capget capset chdir chmod chown chroot clock_adjtime clock_settime
-    connect copy_file_range delete_module epoll_create1 eventfd2 execve execveat fallocate
-    fanotify_init fchdir fchmod fchmodat fchown fchownat fgetxattr finit_module flistxattr flock fork fremovexattr
-    fsconfig fsetxattr fsmount fsopen fspick futimesat get_mempolicy get_robust_list getpriority getxattr
-    init_module inotify_init1 io_submit io_uring_enter io_uring_register io_uring_setup ioperm iopl ioprio_set kcmp
-    kexec_load keyctl kill landlock_restrict_self lchown lgetxattr link linkat listen listxattr llistxattr
-    lookup_dcookie lremovexattr lsetxattr mbind memfd_create memfd_secret migrate_pages mknod mknodat mlock mlockall
-    modify_ldt mount mount_setattr move_mount move_pages msgget name_to_handle_at open_by_handle_at open_tree
-    perf_event_open personality pidfd_getfd pidfd_open pidfd_send_signal pipe pipe2 pivot_root pkey_mprotect poll
-    process_madvise process_vm_readv process_vm_writev ptrace quotactl reboot recvfrom recvmsg remap_file_pages
-    removexattr request_key rt_sigqueueinfo rt_tgsigqueueinfo sched_setaffinity sched_setattr sched_setparam
-    sched_setscheduler seccomp semget sendmsg sendto set_mempolicy setdomainname setfsuid setgid setgroups sethostname
-    setitimer setns setpgid setpriority setregid setresgid setresuid setreuid setrlimit setsid
-    settimeofday setuid setxattr shmat shmget signalfd4 socket socketpair splice swapon symlink symlinkat sync_file_range sysfs
-    syslog tee timer_create timerfd_create tkill umask umount2 unshare uselib userfaultfd utime
-    utimensat utimes vfork vhangup vmsplice wait4 waitid
+    acct add_key adjtimex alarm bind bpf capget capset chdir chmod chown chroot clock_adjtime clock_settime connect
+    copy_file_range delete_module epoll_create1 eventfd2 execve execveat fallocate fanotify_init fchdir fchmod
+    fchmodat fchown fchownat fgetxattr finit_module flistxattr flock fork fremovexattr fsconfig fsetxattr fsmount
+    fsopen fspick futimesat get_mempolicy get_robust_list getpriority getxattr init_module inotify_init1 io_submit
+    io_uring_enter io_uring_register io_uring_setup ioperm iopl ioprio_set kcmp kexec_load keyctl kill
+    landlock_restrict_self lchown lgetxattr link linkat listen listxattr llistxattr lookup_dcookie lremovexattr
+    lsetxattr mbind memfd_create memfd_secret migrate_pages mknod mknodat mlock mlockall modify_ldt mount
+    mount_setattr move_mount move_pages msgget name_to_handle_at open_by_handle_at open_tree perf_event_open
+    personality pidfd_getfd pidfd_open pidfd_send_signal pipe pipe2 pivot_root pkey_mprotect poll process_madvise
+    process_vm_readv process_vm_writev ptrace quotactl reboot recvfrom recvmsg remap_file_pages removexattr
+    request_key rt_sigqueueinfo rt_tgsigqueueinfo sched_setaffinity sched_setattr sched_setparam sched_setscheduler
+    seccomp semget sendmsg sendto set_mempolicy setdomainname setfsuid setgid setgroups sethostname setitimer setns
+    setpgid setpriority setregid setresgid setresuid setreuid setrlimit setsid settimeofday setuid setxattr shmat
+    shmget signalfd4 socket socketpair splice swapon symlink symlinkat sync_file_range sysfs syslog tee timer_create
+    timerfd_create tkill umask umount2 unshare uselib userfaultfd utime utimensat utimes vfork vhangup vmsplice
+    wait4 waitid
 """
 
 BESIDE = {
