@@ -44,7 +44,6 @@ class Desk:
 
     root: Path
     assignment: Assignment
-    secret: bytes
     confinement: Confinement
     layers: tuple[str, ...]
     missing: tuple[str, ...]
@@ -60,7 +59,6 @@ class Desk:
         return Desk(
             root,
             load_assignment(_folder_of(root, assignment)),
-            load_secret(root, os.environ),
             confinement,
             choose_layers(confinement, means),
             means.missing,
@@ -107,7 +105,8 @@ class Desk:
             grades[grade.student] = grade
             screen.advance(grade)
 
-        jobs = [Job(submission, self.secret) for submission in chosen]
+        secret = load_secret(self.root, os.environ)
+        jobs = [Job(submission, secret) for submission in chosen]
         with screen.progress(self.assignment, len(jobs), self.missing):
             grade_all(self.settings(LEDGER), jobs, self.workers, done)
         return tuple(grades[student] for student in sorted(grades))
@@ -122,11 +121,11 @@ class Desk:
             raise UsageError(f"{self.assignment.id} has no program called {', '.join(only)}")
         settings = self.settings(AUDIT_LEDGER)
         with screen.progress(self.assignment, len(chosen), self.missing):
-            verdicts = audit(settings, self.assignment, chosen, self.secret, self.workers, screen.advance_audit)
+            verdicts = audit(settings, self.assignment, chosen, self.workers, screen.advance_audit)
         screen.audit(self.assignment, verdicts)
         fine = not any(verdict.fault for verdict in verdicts)
         if prove:
-            calibrated = proof.calibrate(settings, self.assignment, verdicts, self.secret, screen.advance_calibration)
+            calibrated = proof.calibrate(settings, self.assignment, verdicts, screen.advance_calibration)
             screen.calibration(calibrated)
             fine = fine and not any(each.fault for each in calibrated)
             path = proof.write(self.root, self.assignment, verdicts, calibrated, settings)

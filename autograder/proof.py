@@ -18,8 +18,7 @@ from typing import Any
 
 import torch
 
-from autograder.audit import Kind, Verdict
-from autograder.checks.draw import derive_key
+from autograder.audit import Kind, Verdict, audit_secret
 from autograder.pipeline import Job, Pipeline, Settings
 from autograder.records import Assignment, CheckResult
 from autograder.variants import as_submission, mistakes
@@ -70,7 +69,7 @@ class Calibration:
 
 
 def calibrate(
-    settings: Settings, assignment: Assignment, verdicts: Sequence[Verdict], secret: bytes, done: Callable[[str], None]
+    settings: Settings, assignment: Assignment, verdicts: Sequence[Verdict], done: Callable[[str], None]
 ) -> tuple[Calibration, ...]:
     """Train the visible mistakes as if all else were right, and return how every training bound lies."""
     right = [
@@ -83,8 +82,8 @@ def calibrate(
     with closing(Pipeline(settings)) as pipeline:
         for mistake in mistakes(assignment):
             for number in range(CALIBRATION_ROUNDS if mistake.training_visible else 0):
-                key = derive_key(secret, "audit", str(number)) * 2
-                results = pipeline.train_regardless(Job(as_submission(assignment, mistake.id, mistake.files), key))
+                submission = as_submission(assignment, mistake.id, mistake.files)
+                results = pipeline.train_regardless(Job(submission, audit_secret(number)))
                 wrong += [(check, value, bound, mistake.id) for check, value, bound in _figures(results)]
             if mistake.training_visible:
                 done(mistake.id)

@@ -100,7 +100,8 @@ class Workshop:
     def zygote(self, *, heavy: bool) -> ZygoteProcess:
         """Return the light or the heavy zygote, ready to fork."""
         if heavy not in self._zygotes:
-            bans = {bans_of(self.assignment, check) for check in self.assignment.checks}
+            default = (self.assignment.bans, *(bans_of(self.assignment, check) for check in self.assignment.checks))
+            bans = dict.fromkeys(default)
             preload = self.assignment.preload if heavy else ()
             self._zygotes[heavy] = ZygoteProcess(self.layers, heavy=heavy, preload=preload, bans=bans)
         self._zygotes[heavy].wait_ready()

@@ -18,7 +18,7 @@ from typing import Any, NoReturn
 import torch
 
 from autograder.sandbox import landlock, loading, namespaces, seccomp, standins, wire
-from autograder.sandbox.bans import Bans, Plan, install
+from autograder.sandbox.bans import Bans
 from autograder.sandbox.worker import Executor, describe
 
 CHANNEL = 3
@@ -38,8 +38,8 @@ class Jail:
     filter: bytes | None
     address_space: int
     """Bytes that the zygote itself has mapped: a child's limit comes on top."""
-    plans: Mapping[tuple[str, ...], Plan]
-    """Bans that are looked up already."""
+    bans: Mapping[tuple[str, ...], Bans]
+    """Bans that are made already; the first ones are in force in the zygote itself, so that children inherit them."""
 
 
 def run(streams: tuple[int, int, int], jail: Jail, limits: Mapping[str, int], scratch: Path) -> NoReturn:
@@ -62,9 +62,9 @@ def _prepare(
     if jail.namespaced:
         namespaces.own_scratch(scratch, limits["scratch_mb"], limits["scratch_files"], jail.uid)
     loading.write_files({name: text.encode() for name, text in order["files"].items()}, scratch)
-    banned = _install_bans(jail, tuple(order["bans"]), switchable=bool(order["stand_ins"]))
+    banned = _enforce_bans(jail, tuple(order["bans"]), switchable=bool(order["stand_ins"]))
     torch.set_default_dtype(getattr(torch, order["dtype"]))
-    torch.manual_seed(order["seed"])
+    torch.default_generator.manual_seed(order["seed"])  # torch.manual_seed looks for every accelerator there is: 2 ms
     lock(jail, limits, scratch)
     _write(wire.pack({"locked": True}, wire.Plain()))  # until here a failure is ours, from here on the submission's
     try:
@@ -76,10 +76,16 @@ def _prepare(
     return Executor(module, scratch, banned.refused), wire.pack({"loaded": True}, wire.Plain())
 
 
-def _install_bans(jail: Jail, names: tuple[str, ...], *, switchable: bool) -> Bans:
+def _enforce_bans(jail: Jail, names: tuple[str, ...], *, switchable: bool) -> Bans:
     """Bans with a switch exist only where a stand-in of ours needs one; without, nothing can lift them."""
-    wanted = jail.plans.get(names, names)
-    return install(wanted, switchable=True) if switchable else install(wanted)
+    standing = next(iter(jail.bans.values()))
+    banned = jail.bans[names]
+    if banned is not standing:
+        standing.lift()
+    banned.enforce()
+    if not switchable:
+        banned.seal()
+    return banned
 
 
 def lock(jail: Jail, limits: Mapping[str, int], scratch: Path) -> None:

@@ -69,7 +69,7 @@ class ZygoteProcess:
     """A running zygote; a context manager that takes its children along when it ends."""
 
     def __init__(
-        self, layers: Iterable[str], *, heavy: bool, preload: Iterable[str] = (), bans: Iterable[Iterable[str]] = ()
+        self, layers: Iterable[str], *, heavy: bool, preload: Iterable[str] = (), bans: Iterable[Iterable[str]] = ((),)
     ) -> None:
         self._folder = tempfile.TemporaryDirectory(prefix="autograder-")
         scratch = Path(self._folder.name)
@@ -315,7 +315,7 @@ def how_it_ended(status: int, used_cpu_s: float, limit_s: int, stderr: str) -> C
 
 @contextlib.contextmanager
 def zygote(
-    layers: Iterable[str], *, heavy: bool = False, bans: Iterable[Iterable[str]] = ()
+    layers: Iterable[str], *, heavy: bool = False, bans: Iterable[Iterable[str]] = ((),)
 ) -> Iterator[ZygoteProcess]:
     """A ready zygote for the length of a block."""
     with ZygoteProcess(layers, heavy=heavy, bans=bans) as process:

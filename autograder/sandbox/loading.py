@@ -18,15 +18,24 @@ from types import FrameType, ModuleType
 from typing import Any
 
 INERT = frozenset({"matplotlib", "seaborn", "plotly", "bokeh", "IPython", "ipywidgets", "tqdm", "wandb", "tensorboard"})
+INERT_PARTS = frozenset({"torch.utils.tensorboard"})
+"""The same inside packages that an assignment allows."""
+PARTS = {"plot": 1, "hist": 3}
+"""How many things a call of this name returns, where it is not two."""
 
 
 class Inert(ModuleType):
     """A module that accepts every use and does nothing, in place of a plotting or progress package.
 
-    Calling a name of it gives back the first argument, so `for batch in tqdm(batches)` still loops.
+    So does whatever comes out of it. `for batch in tqdm(batches)` still loops over the batches, and what a call of
+    plotting gives unpacks as one expects: `figure, axes = plt.subplots(1, 2)`.
     """
 
     __path__: MutableSequence[str] = []  # a package: submodules of it are inert, too
+
+    def __init__(self, name: str, over: Any = None) -> None:
+        super().__init__(name)
+        self._over = (self,) * PARTS.get(name.rpartition(".")[2], 2) if over is None else over
 
     def __getattr__(self, name: str) -> Any:
         if name.startswith("__") and name.endswith("__"):
@@ -34,10 +43,19 @@ class Inert(ModuleType):
         return trange if name == "trange" else Inert(f"{self.__name__}.{name}")
 
     def __call__(self, *args: Any, **_: Any) -> Any:
-        return args[0] if args else self
+        return Inert(self.__name__, args[0] if args and self.__name__.startswith("tqdm") else None)
 
     def __iter__(self) -> Any:
-        return iter((self, self))
+        return iter(self._over)
+
+    def __len__(self) -> int:
+        return len(self._over)
+
+    def __getitem__(self, key: object) -> Any:
+        return self
+
+    def __setitem__(self, key: object, value: object) -> None:
+        return None
 
     def __enter__(self) -> Any:
         return self
@@ -79,6 +97,8 @@ class ImportGate(importlib.abc.MetaPathFinder):
     ) -> importlib.machinery.ModuleSpec | None:
         """Return None to let an import pass, an inert module's spec, or raise ImportError with the reason."""
         package = fullname.partition(".")[0]
+        if self._inert and fullname in INERT_PARTS and self._asked_by_submission():
+            return importlib.machinery.ModuleSpec(fullname, InertLoader(), is_package=True)
         if package in sys.stdlib_module_names or package in self._importable or not self._asked_by_submission():
             return None
         if self._inert and package in INERT:

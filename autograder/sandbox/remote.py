@@ -154,10 +154,13 @@ class Session:
         """The proxy of a handle that came back."""
         if not isinstance(document, dict) or not isinstance(document.get("id"), int):
             raise WireError("a handle without a number")
-        kind = _words(document.get("type"))[:80]
-        names, values = document.get("fields"), document.get("values")
-        if isinstance(names, list) and isinstance(values, list) and len(names) == len(values):
-            return Record(self, document["id"], kind, tuple(_words(name)[:80] for name in names), tuple(values))
+        names, values = document.get("fields", []), document.get("values", [])
+        words = [document.get("type"), *names] if isinstance(names, list) else [None]
+        if not all(isinstance(word, str) for word in words) or not isinstance(values, list):
+            raise WireError("a handle whose names are no text")
+        kind, *names = (_words(word)[:80] for word in words)
+        if "fields" in document and len(names) == len(values):
+            return Record(self, document["id"], kind, tuple(names), tuple(values))
         return Remote(self, document["id"], (), kind)
 
     def _note_refused(self, names: object) -> None:
@@ -178,7 +181,7 @@ class Remote:
     def __getattr__(self, name: str) -> Remote:
         if name.startswith("__"):
             raise AttributeError(name)
-        return Remote(self._session, self._root, (*self._path, name))
+        return Remote(self._session, self._root, (*self._path, name), self._kind)
 
     def __repr__(self) -> str:
         return ".".join([self._kind or str(self._root or "submission"), *self._path])

@@ -130,12 +130,13 @@ def _encode_scalar(value: object) -> Json:
     """Plain JSON for a scalar, also for its subclasses (numpy's float64 is a float); generators as their seed."""
     if value is None or isinstance(value, bool):
         return value
-    if isinstance(value, int):
-        return int(value) if -(2**63) <= value < 2**64 else _NOT_SCALAR
+    if isinstance(value, int):  # by the type's own method: a subclass may say something else of itself
+        number = int.__int__(value)
+        return number if -(2**63) <= number < 2**64 else _NOT_SCALAR
     if isinstance(value, float):
-        return float(value)
+        return float.__float__(value)
     if isinstance(value, str):
-        return str(value)
+        return str.__str__(value)
     if isinstance(value, torch.Generator):
         return {"g": [value.initial_seed(), str(value.device)]}
     return _NOT_SCALAR
@@ -171,7 +172,7 @@ def _encode_tensor(value: torch.Tensor, tensors: dict[str, Array], budget: list[
     if budget[0] < 0:
         raise WireError(f"tensors of more than {MAX_ELEMENTS} elements in one message")
     name = str(len(tensors))
-    tensors[name] = value.detach().cpu().contiguous().numpy()
+    tensors[name] = value.detach().cpu().resolve_neg().contiguous().numpy()
     return {"x": name}
 
 
@@ -267,4 +268,7 @@ def _generator(payload: Json) -> torch.Generator:
     if not (isinstance(payload, list) and len(payload) == 2 and isinstance(payload[0], int)):
         raise WireError("a generator that is no seed and device")
     device = "cuda" if str(payload[1]).startswith("cuda") else "cpu"
-    return torch.Generator(device).manual_seed(payload[0] % 2**63)
+    try:
+        return torch.Generator(device).manual_seed(payload[0] % 2**63)
+    except RuntimeError as error:
+        raise WireError(f"a generator on {device}, which this machine does not have") from error

@@ -7,6 +7,7 @@ decides nothing: it calls, reads attributes, differentiates, loads and returns w
 from __future__ import annotations
 
 import importlib
+import signal
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from types import ModuleType, TracebackType
@@ -84,6 +85,8 @@ class Executor:
         try:
             return self._pack(number, operation(**request))
         except BaseException as error:  # noqa: BLE001 - whatever a submission raises, SystemExit among it, is data
+            if isinstance(error, KeyboardInterrupt) and signal.getsignal(signal.SIGINT) is not signal.SIG_IGN:
+                raise  # ctrl-C of whoever sits here; where signals of the terminal are ignored, it is the submission's
             return self._pack(number, {"error": describe(error, self._folder)})
 
     def _pack(self, number: int, answer: Mapping[str, object]) -> bytes:

@@ -24,8 +24,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from autograder.sandbox import landlock, loading, namespaces, seccomp
-from autograder.sandbox.bans import prepare
+from autograder.sandbox import landlock, loading, namespaces, pages, seccomp
+from autograder.sandbox.bans import Bans, install
 from autograder.sandbox.child import Jail, run
 
 MAX_MESSAGE = 65536
@@ -42,6 +42,7 @@ def main() -> None:
     jail, layers = build_jail(settings, process)
     gc.collect()
     gc.freeze()
+    pages.collapse(read_own(process, "self/maps"))
     control.send(json.dumps({"ready": layers}).encode())
     Zygote(control, jail, process, Path(settings["scratch"])).serve()
 
@@ -81,17 +82,30 @@ def build_jail(settings: dict[str, Any], process: int) -> tuple[Jail, list[str]]
     program = seccomp.build_filter() if "seccomp" in wanted else None
     layers = [f"landlock-{landlock.abi()}"] if "landlock" in wanted else []
     layers += ["seccomp"] if program else []
-    plans = {tuple(names): prepare(names) for names in settings["bans"]}
+    bans = make_bans(settings["bans"])
     uid = None
     if "namespaces" in wanted:
         entered = namespaces.enter(readable, Path(settings["scratch"]))
         uid = namespaces.SANDBOX_UID if "uid" in entered.layers else None
         layers += [f"{name} namespace" for name in entered.layers if name != "uid"] + ["uid"] * (uid is not None)
-    status = os.open("self/statm", os.O_RDONLY, dir_fd=process)
-    pages = int(os.read(status, 200).split()[0])
-    os.close(status)
-    mapped = pages * resource.getpagesize()
-    return Jail(readable, "namespaces" in wanted, uid, "landlock" in wanted, program, mapped, plans), layers
+    mapped = int(read_own(process, "self/statm").split()[0]) * resource.getpagesize()
+    return Jail(readable, "namespaces" in wanted, uid, "landlock" in wanted, program, mapped, bans), layers
+
+
+def read_own(process: int, name: str) -> str:
+    """Return a file of /proc about this process, through a descriptor that outlives the old root."""
+    with open(os.open(name, os.O_RDONLY, dir_fd=process), encoding="utf-8") as file:
+        return file.read()
+
+
+def make_bans(every: list[list[str]]) -> dict[tuple[str, ...], Bans]:
+    """Return the bans that children will ask for; the first ones stay in force, which a child need only seal."""
+    bans = {}
+    for names in every:
+        bans[tuple(names)] = install(names, switchable=True)
+        bans[tuple(names)].lift()
+    next(iter(bans.values())).enforce()
+    return bans
 
 
 @dataclass

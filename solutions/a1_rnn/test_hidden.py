@@ -296,7 +296,7 @@ def test_sample_distribution(student, reference, draw, temperature):
 
 
 @points(1)
-@needs("test_sample_distribution")
+@needs("rnn_cell", "test_sample_distribution")
 @hint("Which generator do you draw from?")
 def test_sample_generator(student, reference, draw):
     """`sample` draws from the generator that it is given, and from nothing else."""
@@ -340,15 +340,9 @@ def sequential(weights: Mapping[str, Tensor], *layers: tuple[str, int, int] | tu
     return build
 
 
-def padded_batches(draw: Draw, vocab: int, pad: int, sizes: Iterable[tuple[int, int]]) -> list[tuple[Tensor, Tensor]]:
-    """Batches (inputs, targets) of random ids, with different numbers of padded targets."""
-    batches = []
-    for number, (batch, steps) in enumerate(sizes):
-        inputs, targets = draw.ints(batch, steps, high=vocab), draw.ints(batch, steps, high=vocab)
-        targets[number % batch, 1:] = pad
-        targets[-1, -1] = (pad + 1) % vocab
-        batches.append((inputs, targets))
-    return batches
+def id_batches(draw: Draw, vocab: int, sizes: Iterable[tuple[int, int]]) -> list[tuple[Tensor, Tensor]]:
+    """Batches (inputs, targets) of random ids; 0 and 1 are never a target."""
+    return [(draw.ints(*size, high=vocab), draw.ints(*size, low=2, high=vocab)) for size in sizes]
 
 
 @points(4)
@@ -357,27 +351,29 @@ def padded_batches(draw: Draw, vocab: int, pad: int, sizes: Iterable[tuple[int, 
 @hint("The model comes in evaluation mode. Every batch in turn: clear, forward, loss, backward, step.")
 def test_fit_three_steps(student, reference, draw):
     """`fit` trains in training mode and leaves exactly the reference's parameters after three batches."""
-    vocab, embed, steps, pad = 7, 5, 4, 3
+    vocab, embed, steps = 7, 5, 4
     model = nn.Sequential(nn.Embedding(vocab, embed), nn.BatchNorm1d(steps), nn.Linear(embed, vocab))
     weights = random_weights(dict(model.named_parameters()), draw)
     # Batch statistics tell training mode from evaluation mode: BatchNorm1d takes the T axis as its channels.
     build = sequential(weights, ("Embedding", vocab, embed), ("BatchNorm1d", steps), ("Linear", embed, vocab))
-    batches = padded_batches(draw, vocab, pad, [(3, steps), (6, steps), (2, steps)])
-    three_steps(student, reference, build, batches, optimizer=("SGD", {"lr": 0.7}), fit_kwargs={"pad": pad})
+    batches = id_batches(draw, vocab, [(3, steps), (6, steps), (2, steps)])
+    three_steps(student, reference, build, batches, optimizer=("SGD", {"lr": 0.7}), fit_kwargs={"pad": 0})
 
 
 @points(2)
-@needs("char_loss", "clip_grad_norm", "test_fit_three_steps")
+@needs("char_loss", "clip_grad_norm", "test_fit_three_steps", "test_char_loss_padding")
 @trains(cpu_s=20)
-@hint("When must the gradients be short: before the step or after it? And over which parameters is the norm?")
+@hint("When must gradients be short: before the step or after it? Over which parameters is the norm? Which id pads?")
 @pytest.mark.parametrize("max_norm", [0.05, 1000.0])
 def test_fit_clips(student, reference, draw, max_norm):
-    """`fit` clips the gradients of all parameters together before the step."""
-    vocab, embed, pad = 7, 5, 0
+    """`fit` clips the gradients of all parameters together before the step, and knows which id pads."""
+    vocab, embed, pad = 7, 5, 1
     model = nn.Sequential(nn.Embedding(vocab, embed), nn.Linear(embed, vocab))
     weights = {name: 6 * weight for name, weight in random_weights(dict(model.named_parameters()), draw).items()}
     build = sequential(weights, ("Embedding", vocab, embed), ("Linear", embed, vocab))
-    batches = padded_batches(draw, vocab, pad, [(3, 4), (2, 11), (5, 3)])
+    batches = id_batches(draw, vocab, [(3, 4), (2, 11), (5, 3)])
+    for number, (_, targets) in enumerate(batches):
+        targets[number, 1:] = pad
     kwargs = {"pad": pad, "max_norm": max_norm}
     three_steps(student, reference, build, batches, optimizer=("SGD", {"lr": 0.7}), fit_kwargs=kwargs)
 
@@ -420,7 +416,7 @@ def loss_in_reference(
 
 
 @points(4)
-@needs("rnn_cell", "CharRNN", "char_loss", "clip_grad_norm")
+@needs("rnn_cell", "CharRNN", "char_loss")
 @trains(cpu_s=40)
 @hint("What has to be remembered is four steps away: does the gradient get there? Does every step of the loop learn?")
 def test_learns_echo(student, reference, draw, dataset):
@@ -435,7 +431,7 @@ def test_learns_echo(student, reference, draw, dataset):
         weights=initial_weights(state(reference.CharRNN(*sizes)), draw, sizes[2]),
         batches=relabelled(echo.echo_batches(300, **task, rng=rng), codes),
         optimizer=("Adam", {"lr": 5e-3}),
-        fit_kwargs={"pad": int(codes[0]), "max_norm": 1.0},
+        fit_kwargs={"pad": int(codes[0])},
     )
     unseen = echo.echo(**task | {"batch": 256}, rng=numpy_generator(draw.for_purpose("held-out")))
     held_out = relabelled([unseen], codes)[0]
@@ -444,7 +440,7 @@ def test_learns_echo(student, reference, draw, dataset):
 
 
 @points(3)
-@needs("rnn_cell", "CharRNN", "char_loss", "clip_grad_norm")
+@needs("rnn_cell", "CharRNN", "char_loss")
 @trains(cpu_s=40)
 @hint("About 2.6 nats is what the last letter alone tells. For less, the state has to carry what came before it.")
 def test_learns_names(student, reference, draw, dataset):
@@ -460,7 +456,7 @@ def test_learns_names(student, reference, draw, dataset):
         weights=initial_weights(state(reference.CharRNN(*sizes)), draw, sizes[2]),
         batches=relabelled(names.next_character_batches(surnames[600:], 64, 300, rng), codes),
         optimizer=("Adam", {"lr": 1e-2}),
-        fit_kwargs={"pad": int(codes[names.VOCABULARY.PAD]), "max_norm": 1.0},
+        fit_kwargs={"pad": int(codes[names.VOCABULARY.PAD])},
     )
     held_out = relabelled([names.next_character(surnames[:600])], codes)[0]
     loss = loss_in_reference(reference, sizes, trained, held_out, int(codes[names.VOCABULARY.PAD]))

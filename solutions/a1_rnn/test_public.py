@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from typing import Any
 
 import pytest
 import torch
@@ -60,17 +61,28 @@ def test_rnn_cell(student, draw):
     same(student.rnn_cell(x, h, *weights.values()), expected)
 
 
-@points(3)
+@points(2)
 @needs("rnn_cell")
-@hint("The cell remembers its nonlinearity in self.nonlinearity: is it passed on?")
-@pytest.mark.parametrize("nonlinearity", ["tanh", "relu"])
-def test_rnn_cell_module(student, draw, nonlinearity):
-    """`RNNCell` uses its own weights and its nonlinearity."""
+@hint("Which weights does forward hand to rnn_cell, and in which order?")
+def test_rnn_cell_module(student, draw):
+    """`RNNCell` computes the next state with its own weights."""
     weights = weights_of_cell(draw, 8, 5)
     x, h = draw(3, 8), draw(3, 5)
-    cell = student.RNNCell(8, 5, nonlinearity=nonlinearity)
+    cell = student.RNNCell(8, 5)
     load(cell, weights)
-    same(cell(x, h), with_weights(nn.RNNCell(8, 5, nonlinearity=nonlinearity), weights)(x, h))
+    same(cell(x, h), with_weights(nn.RNNCell(8, 5), weights)(x, h))
+
+
+@points(1)
+@needs("rnn_cell", "RNNCell")
+@hint("The cell remembers its nonlinearity in self.nonlinearity: is it passed on?")
+def test_rnn_cell_module_relu(student, draw):
+    """`RNNCell` uses relu where it was told to."""
+    weights = weights_of_cell(draw, 8, 5)
+    x, h = draw(3, 8), draw(3, 5)
+    cell = student.RNNCell(8, 5, nonlinearity="relu")
+    load(cell, weights)
+    same(cell(x, h), with_weights(nn.RNNCell(8, 5, nonlinearity="relu"), weights)(x, h))
 
 
 @points(4)
@@ -86,17 +98,36 @@ def test_rnn_forward(student, draw):
     same(student.rnn_forward(cell, x), (out, h_n[0]))
 
 
-@points(4)
+def rnn_and_oracle(student: Any, draw: Draw, inputs: int, hidden: int, num_layers: int) -> tuple[Any, nn.Module]:
+    """The student's `RNN` and torch's own with the same weights."""
+    sizes = [inputs] + [hidden] * (num_layers - 1)
+    layers = [weights_of_cell(draw, size, hidden) for size in sizes]
+    model = student.RNN(inputs, hidden, num_layers=num_layers)
+    load(model, {name: w for layer, weights in enumerate(layers) for name, w in of_cell(weights, layer).items()})
+    ours = {name: w for layer, weights in enumerate(layers) for name, w in of_layer(weights, layer).items()}
+    return model, with_weights(nn.RNN(inputs, hidden, num_layers, batch_first=True), ours)
+
+
+@points(2)
 @needs("rnn_cell", "RNNCell", "rnn_forward")
-@hint("Layer 1 reads the states of layer 0. h_n holds the last state of every layer: (L, B, H).")
-def test_rnn(student, draw):
-    """`RNN` of two layers equals torch.nn.RNN."""
-    layers = [weights_of_cell(draw, 5, 7), weights_of_cell(draw, 7, 7)]
+@hint("Layer 1 reads the states of layer 0. Which layer's states does the caller get?")
+@pytest.mark.parametrize("num_layers", [1, 2])
+def test_rnn(student, draw, num_layers):
+    """`RNN` returns the states of its top layer, as torch.nn.RNN does."""
+    model, oracle = rnn_and_oracle(student, draw, 5, 7, num_layers)
     x = draw(3, 11, 5)
-    model = student.RNN(5, 7, num_layers=2)
-    load(model, of_cell(layers[0], 0) | of_cell(layers[1], 1))
-    oracle = nn.RNN(5, 7, num_layers=2, batch_first=True)
-    same(model(x), with_weights(oracle, of_layer(layers[0], 0) | of_layer(layers[1], 1))(x))
+    same(model(x)[0], oracle(x)[0], what="out")
+
+
+@points(2)
+@needs("rnn_cell", "RNN")
+@hint("h_n holds the last state of every layer: (L, B, H), also where L = 1.")
+@pytest.mark.parametrize("num_layers", [1, 2])
+def test_rnn_final_states(student, draw, num_layers):
+    """`RNN` returns the last state of each of its layers."""
+    model, oracle = rnn_and_oracle(student, draw, 5, 7, num_layers)
+    x = draw(3, 11, 5)
+    same(model(x)[1], oracle(x)[1], what="h_n")
 
 
 @points(3)
@@ -147,25 +178,35 @@ def char_weights(draw: Draw, vocab: int, embed: int, hidden: int) -> dict[str, T
 
 @points(3)
 @needs("rnn_cell", "RNN")
-@hint("embedding, then rnn, then out at every time step. No softmax; the state is returned as RNN returns it.")
+@hint("embedding, then rnn, then out at every time step. No softmax.")
 def test_char_rnn(student, draw):
-    """`CharRNN` gives logits for every position, and its last state."""
+    """`CharRNN` gives logits for every position."""
     weights = char_weights(draw, 11, 4, 6)
     ids = draw.ints(5, 7, high=11)
     model = student.CharRNN(11, 4, 6)
     load(model, weights)
     cell = {name.removeprefix("rnn.cells.0."): weights[name] for name in weights if name.startswith("rnn.")}
-    states, h_n = with_weights(nn.RNN(4, 6, batch_first=True), of_layer(cell, 0))(weights["embedding.weight"][ids])
-    same(model(ids), (F.linear(states, weights["out.weight"], weights["out.bias"]), h_n))
+    states, _ = with_weights(nn.RNN(4, 6, batch_first=True), of_layer(cell, 0))(weights["embedding.weight"][ids])
+    same(model(ids)[0], F.linear(states, weights["out.weight"], weights["out.bias"]), what="logits")
 
 
-@points(3)
-@hint("logits[b, t] and targets[b, t] belong together. Targets that equal pad count neither above nor below the line.")
+@points(2)
+@hint("logits[b, t] and targets[b, t] belong together: what does your reshape do to them?")
 def test_char_loss(student, draw):
-    """`char_loss` is the mean cross-entropy over the real targets."""
-    logits, targets = draw(3, 5, 7), draw.ints(3, 5, high=7)
+    """`char_loss` is the mean cross-entropy."""
+    logits, targets = draw(3, 5, 7), draw.ints(3, 5, low=1, high=7)
+    expected = F.cross_entropy(logits.movedim(-1, 1), targets)  # torch wants the classes on axis 1
+    same(student.char_loss(logits, targets, 0), expected)
+
+
+@points(1)
+@needs("test_char_loss")
+@hint("Targets that equal pad count neither above nor below the line.")
+def test_char_loss_ignores_padding(student, draw):
+    """`char_loss` takes its mean over the real targets only."""
+    logits, targets = draw(3, 5, 7), draw.ints(3, 5, low=1, high=7)
     targets[0, 3:], targets[2, 1:] = 0, 0
-    expected = F.cross_entropy(logits.movedim(-1, 1), targets, ignore_index=0)  # torch wants the classes on axis 1
+    expected = F.cross_entropy(logits.movedim(-1, 1), targets, ignore_index=0)
     same(student.char_loss(logits, targets, 0), expected)
 
 
@@ -195,9 +236,9 @@ def test_truncated_bptt_logits(student, draw):
 
 
 def after_one_step(table: Tensor, inputs: Tensor, targets: Tensor, rate: float) -> tuple[Tensor, Tensor]:
-    """What one SGD step makes of a table whose row i holds the logits after id i, and the loss before (id 0 pads)."""
-    rows, columns = inputs[targets != 0], targets[targets != 0]
-    log_p = table.log_softmax(dim=-1)[rows]  # (real targets, V)
+    """What one SGD step makes of a table whose row i holds the logits after id i, and the loss before."""
+    rows, columns = inputs.flatten(), targets.flatten()
+    log_p = table.log_softmax(dim=-1)[rows]  # (B * T, V)
     slope = (log_p.exp() - torch.eye(len(table)).to(table)[columns]) / len(rows)  # softmax minus one-hot
     return table.index_add(0, rows, -rate * slope), -log_p.gather(1, columns[:, None]).mean()
 
@@ -212,7 +253,7 @@ def test_fit_worked_example(student, draw):
     # softmax minus one-hot, so every step can be written down.
     vocab, rate = 5, 0.5
     table = draw(vocab, vocab)
-    batches = [(draw.ints(3, 4, high=vocab), draw.ints(3, 4, high=vocab)) for _ in range(3)]
+    batches = [(draw.ints(3, 4, high=vocab), draw.ints(3, 4, low=1, high=vocab)) for _ in range(3)]
     model = builtin(student, "torch.nn.Embedding", vocab, vocab)
     load(model, {"weight": table})
     optimizer = builtin(student, "torch.optim.SGD", model.parameters(), lr=rate)

@@ -1,0 +1,214 @@
+"""What the sandbox costs: beside the students' own arithmetic, and beside starting an interpreter for each of them.
+
+    .venv/bin/python benchmarks/overhead.py [--submissions 50]
+
+All figures come from one run and are meant as ratios. Three measurements on a1_rnn:
+
+1. One test function to reaped: fork, jail, load the submission, call it once, judge the answer, end, reap.
+2. One submission: CPU seconds of judge, zygotes and children together, minus the CPU seconds that the same operations
+   take when they are replayed from the transcripts in a plain process (the student's own arithmetic).
+3. Two jobs: submissions a second of the fleet with two workers, against two plain loops that run side by side.
+"""
+
+from __future__ import annotations
+
+import argparse
+import multiprocessing
+import os
+import resource
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+os.environ["OMP_NUM_THREADS"] = "1"
+
+import course_data
+import torch
+
+from autograder.checks.case import default_dtype
+from autograder.checks.same import same
+from autograder.course import load_assignment
+from autograder.fleet import grade_all
+from autograder.pipeline import Job, Pipeline, Settings
+from autograder.records import Assignment, Confinement, Limits, Submission
+from autograder.sandbox import loading
+from autograder.sandbox.host import Order, zygote
+from autograder.sandbox.means import choose_layers, survey
+from autograder.sandbox.remote import LocalTransport, Session
+from autograder.sandbox.worker import Executor
+from autograder.variants import as_submission, solution
+
+ROOT = Path(__file__).resolve().parent.parent
+FOLDER = ROOT / "solutions" / "a1_rnn"
+SECRET = b"a secret of the benchmark alone, 32"
+FORKS = 200
+
+
+def main() -> None:
+    """Run the three measurements and print a table."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--submissions", type=int, default=50)
+    count = parser.parse_args().submissions
+    torch.set_num_threads(1)
+    start_s = interpreter_start_s()
+    print(f"an interpreter that imports torch: {start_s:.2f} s of CPU")
+    per_function = function_ms()
+    print(
+        f"1. a test function to reaped: median {per_function:.1f} ms (at most 25), {start_s * 1e3 / per_function:.0f} times less"
+    )
+    overhead, arithmetic = submission_s(count)
+    print(f"2. a submission beyond its own arithmetic: {overhead:.2f} core-seconds over {count} (at most 1.0);")
+    print(
+        f"   its own arithmetic: {arithmetic:.2f} s; an interpreter for each of its checks would cost {len(assignment().checks) * start_s:.0f} s"
+    )
+    fleet, loops = two_jobs(max(8, count // 4))
+    print(
+        f"3. two jobs: {fleet:.3f} submissions/s, two plain loops: {loops:.3f}; ratio {fleet / loops:.2f} (at least 0.95)"
+    )
+
+
+def assignment() -> Assignment:
+    """a1_rnn as it stands."""
+    return load_assignment(FOLDER)
+
+
+def interpreter_start_s() -> float:
+    """CPU seconds of an interpreter that imports torch and ends."""
+    before = children_cpu_s()
+    for _ in range(3):
+        subprocess.run([sys.executable, "-c", "import torch"], check=True)
+    return (children_cpu_s() - before) / 3
+
+
+def children_cpu_s() -> float:
+    """CPU seconds of all processes that this one has waited for, and of those that they had."""
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
+
+
+def own_cpu_s() -> float:
+    """The same with this process."""
+    return time.process_time() + children_cpu_s()
+
+
+def function_ms() -> float:
+    """Milliseconds of wall time from the wish for a child to the child's end, one judged call in between."""
+    found = assignment()
+    source = (FOLDER / found.files[0]).read_text(encoding="utf-8")
+    order = Order({found.files[0]: source}, found.module, "float64", 1, found.bans, (), found.importable)
+    weights = [torch.randn(*shape, dtype=torch.float64) for shape in ((3, 5), (3, 7), (7, 5), (7, 7), (7,), (7,))]
+    x, h, w_ih, w_hh, b_ih, b_hh = weights
+    expected = torch.tanh(x @ w_ih.T + b_ih + h @ w_hh.T + b_hh)
+    taken = []
+    with zygote(choose_layers(Confinement.REQUIRED, survey()), bans=[found.bans]) as process:
+        for _ in range(FORKS):
+            start = time.perf_counter()
+            child = process.fork(order, Limits(), 1)
+            child.wait_loaded()
+            same(Session(child).root.rnn_cell(x, h, w_ih, w_hh, b_ih, b_hh), expected)
+            child.close()
+            taken.append(time.perf_counter() - start)
+    return statistics.median(taken) * 1e3
+
+
+def settings(ledger: Path) -> Settings:
+    """What the pipeline needs, with everything that this machine can confine."""
+    means = survey()
+    layers = choose_layers(Confinement.REQUIRED, means)
+    return Settings(FOLDER, Confinement.REQUIRED, layers, means.missing, ledger, course_data.digest())
+
+
+def submissions(count: int, tag: str) -> Iterator[Submission]:
+    """Right submissions that differ in a comment, so that nothing is found in the ledger."""
+    found = assignment()
+    for number in range(count):
+        files = dict(solution(found).files)
+        files[found.files[0]] += f"\n# {tag} {number}\n".encode()
+        yield as_submission(found, f"{tag}-{number}", files)
+
+
+class Recording(Pipeline):
+    """A pipeline that keeps the transcripts of its first submission."""
+
+    def __init__(self, used: Settings) -> None:
+        super().__init__(used)
+        self.sessions: list[tuple[str, Session]] = []
+        opener = self._workshop.open
+
+        def remembering(submission: Submission, wish: Any) -> Any:
+            opened = opener(submission, wish)
+            if submission.student.endswith("-0"):
+                self.sessions.append((wish.dtype, opened.session))
+            return opened
+
+        self._workshop.open = remembering  # type: ignore[method-assign]
+
+
+def submission_s(count: int) -> tuple[float, float]:
+    """CPU seconds a submission: beyond its own arithmetic, and that arithmetic."""
+    with tempfile.TemporaryDirectory() as folder:
+        before = own_cpu_s()
+        with closing(Recording(settings(Path(folder)))) as pipeline:
+            for submission in submissions(count, "overhead"):
+                assert pipeline.grade(Job(submission, SECRET)).score == 100
+            sessions = pipeline.sessions
+        total = (own_cpu_s() - before) / count
+    arithmetic = replay_s(sessions)
+    return total - arithmetic, arithmetic
+
+
+def replay_s(sessions: list[tuple[str, Session]]) -> float:
+    """CPU seconds of the recorded operations in this process, without any sandbox; the median of three."""
+    module = loading.import_apart([FOLDER], assignment().module)
+    taken = []
+    for _ in range(3):
+        start = time.process_time()
+        for dtype, session in sessions:
+            transport = LocalTransport(Executor(module, FOLDER))
+            with default_dtype(getattr(torch, dtype)):
+                for exchange in session.transcript:
+                    transport.exchange(exchange.question)
+        taken.append(time.process_time() - start)
+    return statistics.median(taken)
+
+
+def two_jobs(count: int) -> tuple[float, float]:
+    """Submissions a second: of the fleet with two workers, of two loops that know nothing of each other."""
+    with tempfile.TemporaryDirectory() as folder:
+        used = settings(Path(folder))
+        jobs = [Job(submission, SECRET) for submission in submissions(2 * count, "fleet")]
+        fleet = rate(2 * count, lambda: grade_all(used, jobs, 2, lambda *_: None))
+
+        def loops() -> None:
+            context = multiprocessing.get_context("spawn")
+            processes = [context.Process(target=plain_loop, args=(used, count, f"loop-{i}")) for i in range(2)]
+            for process in processes:
+                process.start()
+            for process in processes:
+                process.join()
+
+        return fleet, rate(2 * count, loops)
+
+
+def rate(count: int, work: Callable[[], None]) -> float:
+    """`count` over the seconds that `work` takes."""
+    start = time.perf_counter()
+    work()
+    return count / (time.perf_counter() - start)
+
+
+def plain_loop(used: Settings, count: int, tag: str) -> None:
+    """Grade one submission after the other."""
+    with closing(Pipeline(used)) as pipeline:
+        for submission in submissions(count, tag):
+            pipeline.grade(Job(submission, SECRET))
+
+
+if __name__ == "__main__":
+    main()

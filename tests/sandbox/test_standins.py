@@ -1,0 +1,316 @@
+"""Each stand-in against torch's own layers, used another way, and what it may do while everything is banned."""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+from collections.abc import Callable
+from types import ModuleType
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from autograder.errors import ConfigurationError, SandboxError
+from autograder.sandbox.bans import install
+from autograder.sandbox.standins import STAND_INS, attend, set_stand_in
+
+NAMES = (
+    "rnn_cell", "lstm_cell", "gru_cell", "attend", "scaled_dot_product_attention", "MultiHeadAttention", "EncoderLayer",
+)  # fmt: skip
+BATCH, QUERIES, KEYS, MODEL, HEADS = 2, 3, 5, 8, 4
+
+
+def drawn(*shape: int) -> Tensor:
+    """Float64 numbers from N(0, 1), the same for the same shape."""
+    return torch.randn(*shape, dtype=torch.float64, generator=torch.Generator().manual_seed(sum(shape)))
+
+
+def cell_arguments(gates: int) -> tuple[Tensor, Tensor, list[Tensor]]:
+    """x (2, 3), h (2, 4), and weights and biases of a cell with so many gates."""
+    return (
+        drawn(2, 3),
+        drawn(2, 4),
+        [drawn(gates * 4, 3), drawn(gates * 4, 4), drawn(gates * 4), drawn(gates * 4, 1)[:, 0]],
+    )
+
+
+def loaded(cell: nn.RNNCellBase, weights: list[Tensor]) -> nn.RNNCellBase:
+    """The torch cell with these weights."""
+    cell.double().load_state_dict(dict(zip(("weight_ih", "weight_hh", "bias_ih", "bias_hh"), weights, strict=True)))
+    return cell
+
+
+def by_hand(q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None, scale: float) -> tuple[Tensor, Tensor]:
+    """Attention with exp and sums; rows without a key are zeros."""
+    scores = torch.exp(q @ k.transpose(-1, -2) * scale)
+    scores = scores if mask is None else scores * mask
+    weights = torch.nan_to_num(scores / scores.sum(-1, keepdim=True))
+    return weights @ v, weights
+
+
+def open_row_mask() -> Tensor:
+    """(B, T, S) in which the first query of the first sentence may attend nothing."""
+    mask = torch.rand(BATCH, QUERIES, KEYS, generator=torch.Generator().manual_seed(1)) > 0.4
+    mask[0, 0] = False
+    mask[:, 1:, 0] = True
+    return mask
+
+
+def torch_attention(ours: nn.Module) -> nn.MultiheadAttention:
+    """torch's module with the stand-in's weights."""
+    theirs = nn.MultiheadAttention(MODEL, HEADS, batch_first=True, dtype=torch.float64)
+    state = ours.state_dict()
+    with torch.no_grad():
+        theirs.in_proj_weight.copy_(torch.cat([state[f"w_{name}.weight"] for name in "qkv"]))
+        theirs.in_proj_bias.copy_(torch.cat([state[f"w_{name}.bias"] for name in "qkv"]))
+        theirs.out_proj.weight.copy_(state["w_o.weight"])
+        theirs.out_proj.bias.copy_(state["w_o.bias"])
+    return theirs
+
+
+def shaken(module: nn.Module) -> nn.Module:
+    """The module in float64 with random parameters, none of them zero or one."""
+    module.double()
+    with torch.no_grad():
+        for parameter in module.parameters():
+            parameter.copy_(0.5 * drawn(*parameter.shape))
+    return module
+
+
+def test_table_has_the_course_s_parts() -> None:
+    """The names are those that assignments give their parts."""
+    assert tuple(STAND_INS) == NAMES
+
+
+@pytest.mark.parametrize("nonlinearity", ["tanh", "relu"])
+def test_rnn_cell_is_torch_s(nonlinearity: str) -> None:
+    """One step of nn.RNN over a sequence of one."""
+    x, h, weights = cell_arguments(1)
+    rnn = nn.RNN(3, 4, nonlinearity=nonlinearity, batch_first=True, dtype=torch.float64)
+    with torch.no_grad():
+        for parameter, weight in zip(rnn.parameters(), weights, strict=True):
+            parameter.copy_(weight)
+    expected = rnn(x[:, None], h[None])[0][:, 0]
+    torch.testing.assert_close(STAND_INS["rnn_cell"](x, h, *weights, nonlinearity), expected)
+    if nonlinearity == "tanh":
+        torch.testing.assert_close(STAND_INS["rnn_cell"](x, h, *weights), expected)
+
+
+def test_lstm_cell_is_torch_s() -> None:
+    """Both states, in the order (h, c)."""
+    x, h, weights = cell_arguments(4)
+    c = drawn(2, 4) + 1
+    expected = loaded(nn.LSTMCell(3, 4), weights)(x, (h, c))
+    torch.testing.assert_close(STAND_INS["lstm_cell"](x, h, c, *weights), expected)
+
+
+def test_gru_cell_is_torch_s() -> None:
+    """The form with the reset after the matrix product."""
+    x, h, weights = cell_arguments(3)
+    torch.testing.assert_close(STAND_INS["gru_cell"](x, h, *weights), loaded(nn.GRUCell(3, 4), weights)(x, h))
+
+
+@pytest.mark.parametrize("scale", [1.0, 1 / math.sqrt(MODEL)])
+def test_attend_gives_context_and_weights(scale: float) -> None:
+    """Unscaled by default, masks of both forms, zeros where nothing may be attended, finite gradients."""
+    q, k, v = (
+        part.requires_grad_() for part in (drawn(BATCH, QUERIES, 6), drawn(BATCH, KEYS, 6), drawn(BATCH, KEYS, 7))
+    )
+    keys, full = torch.tensor([[True] * 5, [True] * 3 + [False] * 2]), open_row_mask()
+    for given, meant in ((None, None), (keys, keys[:, None]), (full, full)):
+        got = attend(q, k, v, given, scale) if scale != 1.0 else attend(q, k, v, given)
+        torch.testing.assert_close(got, by_hand(q, k, v, meant, scale))
+    context, weights = attend(q, k, v, full)
+    assert not context[0, 0].any()
+    assert not weights[0, 0].any()
+    gradients = torch.autograd.grad((context.sin().sum() + weights.sin().sum()), (q, k, v))
+    assert all(bool(gradient.isfinite().all()) for gradient in gradients)
+
+
+def test_attend_takes_one_query() -> None:
+    """A decoder's state (B, d) as the query gives a context (B, d) and weights (B, S)."""
+    q, k, v = drawn(BATCH, 6), drawn(BATCH, KEYS, 6), drawn(BATCH, KEYS, 7)
+    mask = torch.tensor([[True] * 5, [True] * 3 + [False] * 2])
+    context, weights = attend(q, k, v, mask)
+    expected = by_hand(q[:, None], k, v, mask[:, None], 1.0)
+    torch.testing.assert_close((context, weights), (expected[0][:, 0], expected[1][:, 0]))
+    with pytest.raises(ValueError, match="one query"):
+        attend(q, k, v, open_row_mask())
+
+
+def test_scaled_dot_product_attention_is_equation_one() -> None:
+    """Heads in front, masks that broadcast, and zeros where nothing may be attended."""
+    q, k, v = drawn(BATCH, HEADS, QUERIES, 6), drawn(BATCH, HEADS, KEYS, 6), drawn(BATCH, HEADS, KEYS, 7)
+    for mask in (None, open_row_mask()[:, None], torch.tensor([True] * 3 + [False] * 2).view(1, 1, 1, KEYS)):
+        expected, _ = by_hand(q, k, v, mask, 1 / math.sqrt(6))
+        torch.testing.assert_close(STAND_INS["scaled_dot_product_attention"](q, k, v, mask), expected)
+
+
+def test_multi_head_attention_is_torch_s() -> None:
+    """Same numbers and gradients as nn.MultiheadAttention, whose masks mean the opposite."""
+    ours = shaken(STAND_INS["MultiHeadAttention"](MODEL, HEADS))
+    assert list(ours.state_dict()) == [f"w_{name}.{kind}" for name in "qkvo" for kind in ("weight", "bias")]
+    theirs = torch_attention(ours)
+    q, k, v = drawn(BATCH, QUERIES, MODEL).requires_grad_(), drawn(BATCH, KEYS, MODEL), drawn(BATCH, KEYS, MODEL) + 1
+    mask = torch.rand(QUERIES, KEYS, generator=torch.Generator().manual_seed(3)) > 0.3
+    mask[:, 0] = True
+    for given, hidden in ((None, None), (mask, ~mask), (mask.expand(BATCH, 1, QUERIES, KEYS), ~mask)):
+        got, expected = ours(q, k, v, given), theirs(q, k, v, attn_mask=hidden)[0]
+        torch.testing.assert_close(got, expected)
+        torch.testing.assert_close(
+            torch.autograd.grad(got.sin().sum(), q), torch.autograd.grad(expected.sin().sum(), q)
+        )
+
+
+def test_multi_head_attention_gives_a_row_without_keys_the_output_bias() -> None:
+    """The context of a query that may attend nothing is zeros, before the output projection."""
+    ours = shaken(STAND_INS["MultiHeadAttention"](MODEL, HEADS))
+    q, k = drawn(BATCH, QUERIES, MODEL), drawn(BATCH, KEYS, MODEL)
+    for context in (torch.enable_grad, torch.no_grad):
+        with context():
+            torch.testing.assert_close(ours(q, k, k, open_row_mask())[0, 0], ours.w_o.bias)
+
+
+@pytest.mark.parametrize("options", [
+    {}, {"norm_first": True}, {"activation": "gelu"}, {"eps": 0.1, "norm_first": True, "activation": "gelu"},
+], ids=str)  # fmt: skip
+def test_encoder_layer_is_torch_s(options: dict[str, Any]) -> None:
+    """Same numbers in training and evaluation as nn.TransformerEncoderLayer with these weights."""
+    ours = shaken(STAND_INS["EncoderLayer"](MODEL, HEADS, 12, **options))
+    renamed = {"layer_norm_eps" if name == "eps" else name: value for name, value in options.items()}
+    theirs = nn.TransformerEncoderLayer(MODEL, HEADS, 12, 0.0, batch_first=True, dtype=torch.float64, **renamed)
+    theirs.load_state_dict(
+        {name: value for name, value in ours.state_dict().items() if "self_attn" not in name}, strict=False
+    )
+    theirs.self_attn = torch_attention(ours.self_attn)
+    x, causal = drawn(BATCH, KEYS, MODEL).requires_grad_(), torch.ones(KEYS, KEYS).tril().bool()
+    for training in (True, False):
+        got, expected = ours.train(training)(x, causal), theirs.train(training)(x, src_mask=~causal)
+        torch.testing.assert_close(got, expected)
+    gradients = torch.autograd.grad(got.sin().sum(), [x, *ours.parameters()])
+    assert len(gradients) == 1 + 8 + 4 + 4
+    assert all(bool(gradient.any()) for gradient in gradients)
+
+
+def test_encoder_layer_has_the_course_s_names_and_honours_dropout() -> None:
+    """State-dict names as printed in the handout; dropout acts in training only."""
+    layer = STAND_INS["EncoderLayer"](MODEL, HEADS, 12, dropout=0.5)
+    parts = ("self_attn.w_q", "self_attn.w_k", "self_attn.w_v", "self_attn.w_o", "linear1", "linear2", "norm1", "norm2")
+    assert list(layer.state_dict()) == [f"{part}.{kind}" for part in parts for kind in ("weight", "bias")]
+    x = drawn(BATCH, KEYS, MODEL).float()
+    assert not torch.equal(layer(x), layer(x))
+    layer.eval()
+    assert torch.equal(layer(x), layer(x))
+
+
+# ----- in a child, with everything banned ---------------------------------------------------------------------------
+
+MODULES = {"MultiHeadAttention": (MODEL, HEADS), "EncoderLayer": (MODEL, HEADS, 12)}
+ARGUMENTS: dict[str, tuple[Tensor, ...]] = {
+    "rnn_cell": (*cell_arguments(1)[:2], *cell_arguments(1)[2]),
+    "lstm_cell": (*cell_arguments(4)[:2], drawn(2, 4), *cell_arguments(4)[2]),
+    "gru_cell": (*cell_arguments(3)[:2], *cell_arguments(3)[2]),
+    "attend": (drawn(2, 3, 6), drawn(2, 5, 6), drawn(2, 5, 7)),
+    "scaled_dot_product_attention": (drawn(2, 3, 6), drawn(2, 5, 6), drawn(2, 5, 7)),
+    "MultiHeadAttention": (drawn(2, 3, 8), drawn(2, 5, 8), drawn(2, 5, 8)),
+    "EncoderLayer": (drawn(2, 5, 8),),
+}
+
+
+def forked(action: Callable[[], Any]) -> Any:
+    """What the action returns in a child process, or the exception as text."""
+    read, write = os.pipe()
+    pid = os.fork()
+    if pid == 0:
+        try:
+            answer = action()
+        except BaseException as error:  # noqa: BLE001 - the child must never return into pytest
+            answer = f"{type(error).__name__}: {error}"
+        os.write(write, json.dumps(answer).encode())
+        os._exit(0)
+    os.close(write)
+    with os.fdopen(read, "rb") as pipe:
+        answer = json.loads(pipe.read() or '"died"')
+    os.waitpid(pid, 0)
+    return answer
+
+
+def total(target: Any, name: str) -> list[float]:
+    """The sum of what the stand-in gives, and the gradient with respect to its first argument."""
+    target = shaken(target(*MODULES[name])) if name in MODULES else target
+    first, *rest = ARGUMENTS[name]
+    first = first.clone().requires_grad_()
+    out = target(first, *rest)
+    out = out if isinstance(out, Tensor) else sum(part.sum() for part in out)
+    out.sin().sum().backward()
+    assert first.grad is not None
+    return [float(out.sum()), *first.grad.flatten().tolist()]
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_stand_in_works_under_the_bans_and_the_submission_does_not(name: str) -> None:
+    """The stand-in computes as without bans, gradients included; before and after it torch refuses."""
+
+    def child() -> Any:
+        bans = install(["recurrent", "attention", "softmax", "layer_norm"], switchable=True)
+        module = ModuleType("submission")
+        set_stand_in(module, name, bans)
+        found = total(getattr(module, name), name)
+        with pytest.raises(RuntimeError, match="is not allowed"):
+            STAND_INS[name](*MODULES[name])(*ARGUMENTS[name]) if name in MODULES else STAND_INS[name](*ARGUMENTS[name])
+        return [found, getattr(module, name).__name__, bans.active]
+
+    assert forked(child) == [total(STAND_INS[name], name), name, True]
+
+
+def test_a_cell_s_stand_in_lifts_nothing_else() -> None:
+    """Code that runs inside the stand-in for rnn_cell cannot reach nn.RNN, nn.LSTM or attention."""
+
+    class Spying(Tensor):
+        @classmethod
+        def __torch_function__(cls, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+            if getattr(func, "__name__", "") == "rnn_tanh_cell":
+                for layer in (nn.RNN(3, 4), nn.LSTM(3, 4), nn.TransformerEncoderLayer(3, 1, 4)):
+                    with pytest.raises(RuntimeError, match="is not allowed"):
+                        layer(torch.zeros(2, 2, 3))
+            return super().__torch_function__(func, types, args, kwargs or {})
+
+    def child() -> Any:
+        bans = install(["recurrent", "attention"], switchable=True)
+        module = ModuleType("submission")
+        set_stand_in(module, "rnn_cell", bans)
+        x, *rest = ARGUMENTS["rnn_cell"]
+        module.rnn_cell(x.as_subclass(Spying), *rest)
+        return bans.refused()
+
+    assert forked(child) == ["torch.rnn_tanh", "torch.lstm", "torch.nn.TransformerEncoderLayer"]
+
+
+def test_at_home_a_stand_in_works_with_bans_on_and_off() -> None:
+    """The same stand-in serves the student's code under `enforced` and the judge's outside it."""
+
+    def child() -> Any:
+        bans = install(["recurrent"], switchable=True)
+        module = ModuleType("submission")
+        set_stand_in(module, "gru_cell", bans)
+        with bans.enforced():
+            inside, on = total(module.gru_cell, "gru_cell"), bans.active
+        return [inside == total(module.gru_cell, "gru_cell"), on, bans.active]
+
+    assert forked(child) == [True, True, False]
+
+
+def test_unknown_names_and_sealed_bans_are_errors() -> None:
+    """A course that names no stand-in learns which there are; bans that nothing can lift are named, too."""
+
+    def child() -> Any:
+        with pytest.raises(ConfigurationError, match="no stand-in for the part 'rnn'; there are rnn_cell"):
+            set_stand_in(ModuleType("submission"), "rnn", install([], switchable=True))
+        with pytest.raises(SandboxError, match="switchable=True"):
+            set_stand_in(ModuleType("submission"), "rnn_cell", install(["rnn"]))
+        return "both"
+
+    assert forked(child) == "both"
