@@ -6,7 +6,6 @@ a training loop, mistakes and fair-play variants. Its sandboxes start once a ses
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -288,8 +287,8 @@ def local_bench(tmp_path: Path) -> Callable[..., tuple[Bench, LocalRun]]:
     from autograder.checks.bench import Bench
 
     def make(assignment: Assignment, source: str = SOLUTION, **changes: Any) -> tuple[Bench, LocalRun]:
-        folder = tmp_path / "desk"
-        folder.mkdir(exist_ok=True)
+        folder = tmp_path / f"desk{len(list(tmp_path.iterdir()))}"  # a new one: byte code of the last second stays
+        folder.mkdir()
         (folder / "tiny.py").write_text(source, encoding="utf-8")
         run = LocalRun()
 
@@ -423,14 +422,9 @@ def module_of(tmp_path: Path) -> Callable[[str], tuple[ModuleType, Path]]:
     from autograder.sandbox.loading import import_apart
 
     def load(source: str) -> tuple[ModuleType, Path]:
-        folder = tmp_path / "module"
-        folder.mkdir(exist_ok=True)
+        folder = tmp_path / f"module{len(list(tmp_path.iterdir()))}"
+        folder.mkdir()
         (folder / "tiny.py").write_text(source, encoding="utf-8")
-        before = sys.dont_write_bytecode
-        sys.dont_write_bytecode = True  # two versions within a second would look alike
-        try:
-            return import_apart([folder], "tiny"), folder
-        finally:
-            sys.dont_write_bytecode = before
+        return import_apart([folder], "tiny"), folder
 
     return load

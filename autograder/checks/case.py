@@ -20,7 +20,7 @@ from autograder.checks.finding import CheckFailure
 from autograder.checks.precision import FLOAT32, FLOAT64, Precision
 from autograder.errors import SandboxError, WireError
 from autograder.records import Check, CheckResult, Evidence, Finding, Outcome
-from autograder.sandbox.remote import ChildEnded, StudentError
+from autograder.sandbox.remote import ChildEnded, StudentError, printable
 
 Function = Callable[[Mapping[str, Any]], None]
 """A check's test function with its parametrised arguments filled in; takes the fixtures."""
@@ -55,6 +55,8 @@ class CheckRun:
     _opened: dict[str, Opened] = field(default_factory=dict)
     _used: list[Used] = field(default_factory=list)
     _started: float = field(default_factory=time.monotonic)
+    _cut_off: bool = False
+    """A case was begun and did not come to its end."""
 
     @property
     def over(self) -> bool:
@@ -63,19 +65,21 @@ class CheckRun:
 
     def case(self, function: Function, case_id: str) -> Problem | None:
         """Run one case; return why it did not pass, or None."""
+        self._cut_off = True
         problem = self._attempt(function, case_id, FLOAT64)
         if problem and not problem.ended and self._attempt(function, case_id, FLOAT32) is None:
             problem, self.precision = None, FLOAT32
         if problem and self._is_ours(problem, function, case_id):
             problem = replace(problem, outcome=Outcome.GRADER_ERROR)
         self.problem = self.problem or problem
+        self._cut_off = False
         return problem
 
     def finish(self) -> CheckResult:
         """Close the workers and return the result."""
         for name in list(self._opened):
             self._close(name)
-        check, problem = self.check, self.problem
+        check, problem = self.check, self.problem or (CUT_OFF if self._cut_off else None)
         return CheckResult(
             id=check.id,
             outcome=problem.outcome if problem else Outcome.PASSED,
@@ -97,6 +101,8 @@ class CheckRun:
 
     def _finding(self, problem: Problem) -> Finding:
         finding = problem.finding
+        words = {name: printable(getattr(finding, name)) for name in ("message", "where", "detail")}
+        finding = replace(finding, **words)  # a name of the student's, of a parameter say, may stand in any of them
         if self.refused and finding.kind == "exception":
             finding = replace(finding, kind="banned")
         return replace(finding, hint=finding.hint or self.check.hint)
@@ -108,7 +114,7 @@ class CheckRun:
                 self._call(function, case_id, precision, student)
             except KeyboardInterrupt:
                 raise
-            except Exception as error:  # noqa: BLE001 - whatever a check raises is a result: whose, `_is_ours` decides
+            except BaseException as error:  # noqa: BLE001 - what a check raises is a result (pytest's own outcomes, too)
                 if isinstance(error, ChildEnded | WireError | SandboxError):
                     self._close(precision.name)
                 return problem_of(error)
@@ -164,9 +170,18 @@ class CheckRun:
         with default_dtype(torch.float64):
             try:
                 self._call(function, case_id, FLOAT64, self.bench.open_reference())
-            except Exception:  # noqa: BLE001 - any failure of the reference is the check's
+            except KeyboardInterrupt:
+                raise
+            except BaseException:  # noqa: BLE001 - any failure of the reference is the check's
                 return True
         return False
+
+
+CUT_OFF = Problem(
+    Outcome.GRADER_ERROR,
+    Finding("grader", "The grader failed; a human will look.", detail="a case of this check was cut off"),
+    SandboxError("a case of this check was cut off"),
+)
 
 
 @contextmanager

@@ -34,6 +34,7 @@ def open_folder(assignment: Assignment, folder: Path, wish: Wish) -> AtHome:
     banned = bans.install(wish.check.bans if wish.check.bans is not None else assignment.bans, switchable=True)
     torch.manual_seed(wish.seed)
     try:
+        _refuse_imports(assignment, folder)
         with banned.enforced():
             module = loading.import_apart([folder], assignment.module)
             for name in wish.stand_ins:
@@ -41,6 +42,15 @@ def open_folder(assignment: Assignment, folder: Path, wish: Wish) -> AtHome:
     except Exception as error:
         raise student_fault(describe(error, str(folder))) from error
     return AtHome(Session(LocalTransport(Executor(module, folder, banned.refused), banned.enforced)))
+
+
+def _refuse_imports(assignment: Assignment, folder: Path) -> None:
+    """Say at home what `grade` would say; own files and those of earlier assignments may be imported."""
+    own = {path.stem for path in folder.glob("*.py")}
+    for name in assignment.files:
+        source = (folder / name).read_text(encoding="utf-8")
+        for line, package in loading.refused_imports(source, name, {*assignment.importable, *own}):
+            raise ImportError(f"{name}, line {line}: {loading.refusal(package, assignment.importable)}", name=package)
 
 
 def open_reference(assignment: Assignment, earlier: list[Path]) -> AtHome:

@@ -105,7 +105,10 @@ class ZygoteProcess:
         """Wait until it can fork. Raises SandboxError where it cannot start."""
         if not self._ready:
             self._control.settimeout(START_S)
-            self.layers = tuple(self._receive().get("ready", ()))
+            try:
+                self.layers = tuple(self._receive().get("ready", ()))
+            except TimeoutError as error:
+                raise SandboxError(f"the sandbox did not start within {START_S:g} s") from error
             self._ready = True
 
     def fork(self, order: Order, limits: Limits, cpu_s: float) -> Child:
@@ -122,10 +125,17 @@ class ZygoteProcess:
         ours, theirs = socket.socketpair()
         out, err = os.pipe(), os.pipe()
         message = json.dumps({"fork": self._last, "limits": numbers}).encode()
-        socket.send_fds(self._control, [message], [theirs.fileno(), out[1], err[1]])
-        theirs.close()
-        os.close(out[1])
-        os.close(err[1])
+        try:
+            socket.send_fds(self._control, [message], [theirs.fileno(), out[1], err[1]])
+        except OSError as error:
+            ours.close()
+            os.close(out[0])
+            os.close(err[0])
+            raise SandboxError(f"the sandbox takes no orders any more ({type(error).__name__})") from error
+        finally:
+            theirs.close()
+            os.close(out[1])
+            os.close(err[1])
         child = Child(self, self._last, ours, (out[0], err[0]), limits, whole_cpu_s)
         child.send(order.frame())
         return child
@@ -135,18 +145,31 @@ class ZygoteProcess:
         with contextlib.suppress(OSError):
             self._control.send(json.dumps({"kill": number}).encode())
 
-    def await_end(self, number: int) -> tuple[int, float]:
-        """Return wait status and CPU seconds of a child that is ending or was killed."""
+    def ends(self, number: int) -> bool:
+        """Whether a child that hung up ends by itself, within the least wall time."""
         self._control.settimeout(LEAST_WALL_S)
+        with contextlib.suppress(TimeoutError):
+            self._listen(number)
+        return number in self._ended
+
+    def await_end(self, number: int) -> tuple[int, float]:
+        """Return wait status and CPU seconds of a child that has ended or was killed."""
+        self._control.settimeout(LEAST_WALL_S)
+        try:
+            self._listen(number)
+        except TimeoutError as error:
+            raise SandboxError("the sandbox does not answer (TimeoutError)") from error
+        return self._ended.pop(number)
+
+    def _listen(self, number: int) -> None:
         while number not in self._ended:
             report = self._receive()
             self._ended[report["ended"]] = report["status"], report["cpu_s"]
-        return self._ended.pop(number)
 
     def _receive(self) -> dict[str, Any]:
         try:
             message = self._control.recv(65536)
-        except (TimeoutError, ConnectionError) as error:
+        except ConnectionError as error:
             raise SandboxError(f"the sandbox does not answer ({type(error).__name__})") from error
         if not message:
             raise SandboxError("the sandbox ended unexpectedly; its own words stand above")
@@ -270,7 +293,8 @@ class Child:
         self.printed[index].extend(chunk[: max(room, 0)])
 
     def _post_mortem(self, *, waited: bool = False) -> ChildEnded:
-        """End the child and say how it ended."""
+        """End the child and say how it ended; one that hung up and lives on is one that only waits."""
+        waited = waited or not self.zygote.ends(self.number)
         if waited:
             self.zygote.kill(self.number)
         status = self._end()
@@ -281,7 +305,14 @@ class Child:
 
     def _end(self) -> int:
         self.channel.close()
-        status, cpu_s = self.zygote.await_end(self.number)
+        cpu_s = 0.0
+        try:
+            status, cpu_s = self.zygote.await_end(self.number)
+        finally:
+            self._clear_away(cpu_s)
+        return status
+
+    def _clear_away(self, cpu_s: float) -> None:
         for index, pipe in enumerate(self.pipes):
             with contextlib.suppress(OSError):
                 self._drain(index)
@@ -289,13 +320,13 @@ class Child:
         self._selector.close()
         out, err = (bytes(text).decode("utf-8", "replace") for text in self.printed)
         self.usage = Usage(cpu_s, out, err)
-        return status
 
     def close(self) -> Usage:
         """End the child if it lives, and return what it used. It is reaped when this returns."""
         if self.usage is None:
             self.zygote.kill(self.number)
-            self._end()
+            with contextlib.suppress(SandboxError):  # a zygote that died took its children along
+                self._end()
         assert self.usage is not None
         return self.usage
 

@@ -308,6 +308,10 @@ def _frames(frames: object) -> Iterator[tuple[str, int, str]]:
             yield _words(frame[0])[:80], frame[1], _words(frame[2])[:80]
 
 
-def _words(text: object) -> str:
+def printable(text: str) -> str:
     """Text from the other side without control characters, so that it can move no terminal's cursor."""
-    return "".join(c if c.isprintable() or c in "\n\t" else "\N{REPLACEMENT CHARACTER}" for c in str(text)[:4000])
+    return "".join(c if c.isprintable() or c in "\n\t" else "\N{REPLACEMENT CHARACTER}" for c in text)
+
+
+def _words(text: object) -> str:
+    return printable(str(text)[:4000])

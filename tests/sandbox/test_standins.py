@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import os
+import signal
 from collections.abc import Callable
 from types import ModuleType
 from typing import Any
@@ -29,7 +30,7 @@ def drawn(*shape: int) -> Tensor:
 
 
 def cell_arguments(gates: int) -> tuple[Tensor, Tensor, list[Tensor]]:
-    """x (2, 3), h (2, 4), and weights and biases of a cell with so many gates."""
+    """Input x (2, 3), h (2, 4), and weights and biases of a cell with so many gates."""
     return (
         drawn(2, 3),
         drawn(2, 4),
@@ -60,7 +61,7 @@ def open_row_mask() -> Tensor:
 
 
 def torch_attention(ours: nn.Module) -> nn.MultiheadAttention:
-    """torch's module with the stand-in's weights."""
+    """Torch's module with the stand-in's weights."""
     theirs = nn.MultiheadAttention(MODEL, HEADS, batch_first=True, dtype=torch.float64)
     state = ours.state_dict()
     with torch.no_grad():
@@ -226,6 +227,8 @@ def forked(action: Callable[[], Any]) -> Any:
     pid = os.fork()
     if pid == 0:
         try:
+            signal.alarm(60)  # a child that hangs is a failure, not a test that never ends
+            torch.set_num_threads(1)  # OpenMP's threads do not survive a fork
             answer = action()
         except BaseException as error:  # noqa: BLE001 - the child must never return into pytest
             answer = f"{type(error).__name__}: {error}"
@@ -247,7 +250,7 @@ def total(target: Any, name: str) -> list[float]:
     out = out if isinstance(out, Tensor) else sum(part.sum() for part in out)
     out.sin().sum().backward()
     assert first.grad is not None
-    return [float(out.sum()), *first.grad.flatten().tolist()]
+    return [float(out.detach().sum()), *first.grad.flatten().tolist()]
 
 
 @pytest.mark.parametrize("name", NAMES)
