@@ -7,21 +7,21 @@ where it stopped, and each check's result is in the ledger before the next check
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import torch
 
 from autograder import ENGINE, __version__
-from autograder.checks.bench import Wish
+from autograder.checks.bench import Bench, Wish
 from autograder.checks.case import problem_of
 from autograder.checks.judge import run_checks
 from autograder.course import load_assignment, solution_digest
-from autograder.errors import SandboxError
+from autograder.errors import SandboxError, WireError
 from autograder.grading import grade
 from autograder.ledger import KeyParts, Ledger, measurement_key
 from autograder.records import Assignment, Check, CheckResult, Confinement, Finding, Grade, Outcome, RunInfo, Submission
-from autograder.sandbox.remote import StudentFault
+from autograder.sandbox.faults import StudentFault
 from autograder.secret import fingerprint
 from autograder.workshop import Workshop, bans_of
 
@@ -80,6 +80,8 @@ class Pipeline:
         A child that only waited until the wall clock ended it is not believed until it has done so alone: neighbours
         on a busy machine can make it wait.
         """
+        if job.submission.problem:
+            return grade(self.assignment, job.submission, (), self._run_info(job))
         keys = self._keys(job)
         known = {id_: found for id_, key in keys.items() if (found := self._ledger.get(key)) is not None}
         results = dict(known)
@@ -89,16 +91,17 @@ class Pipeline:
             if job.alone or not waited(result):
                 self._ledger.put(keys[result.id], result)
 
-        if not job.submission.problem and len(known) < len(keys):
+        if len(known) < len(keys):
             self._measure(job, known, report)
         return grade(self.assignment, job.submission, results.values(), self._run_info(job))
 
     def _measure(self, job: Job, known: dict[str, CheckResult], report: Report) -> None:
-        bench = self._workshop.bench(job.submission, job.secret, known, report)
+        bench = replace(self._workshop.bench(job.submission, job.secret, known, report), alone=job.alone)
+        any_check = replace(self.assignment.checks[0], bans=None)  # under the assignment's own bans
         try:
-            bench.open_student(Wish(self.assignment.checks[0], "float64", 0)).close()
-        except (StudentFault, SandboxError) as error:  # it cannot be imported: each check would say the same
-            for result in _all_fail(self.assignment, error):
+            bench.open_student(Wish(any_check, "float64", 0)).close()
+        except (StudentFault, WireError, SandboxError) as error:  # it cannot be imported: each check would say the same
+            for result in _all_fail(bench, error):
                 report(result)
         else:
             run_checks(bench)
@@ -118,6 +121,7 @@ class Pipeline:
     def _keys(self, job: Job) -> dict[str, str]:
         used, limits = self.settings, self.assignment.limits
         sandbox = {"confinement": used.confinement, "layers": " ".join(used.layers), "limits": repr(limits)}
+        sandbox |= {"importable": " ".join(self.assignment.importable), "preload": " ".join(self.assignment.preload)}
         return {
             check.id: measurement_key(
                 KeyParts(
@@ -159,10 +163,17 @@ def waited(result: CheckResult) -> bool:
     return result.finding is not None and result.finding.kind == "waited"
 
 
-def _all_fail(assignment: Assignment, error: StudentFault | SandboxError) -> list[CheckResult]:
-    problem = problem_of(error)
+def _all_fail(bench: Bench, error: StudentFault | WireError | SandboxError) -> list[CheckResult]:
+    """A result for every check that is not known yet."""
+    problem, assignment = problem_of(error), bench.assignment
     ours = problem.outcome is Outcome.GRADER_ERROR
     words = problem.finding.message if ours else f"{assignment.files[0]} cannot be imported: {error}"
-    kind = problem.finding.kind if ours or problem.finding.kind == "waited" else "loading"
-    finding = Finding(kind, words, problem.finding.where, detail=problem.finding.detail)
-    return [CheckResult(check.id, problem.outcome, 0, check.points, finding) for check in assignment.checks]
+    unsettled = ours or (problem.finding.kind == "waited" and not bench.alone)
+    finding = Finding(
+        problem.finding.kind if unsettled else "loading", words, problem.finding.where, detail=problem.finding.detail
+    )
+    return [
+        CheckResult(check.id, problem.outcome, 0, check.points, finding)
+        for check in assignment.checks
+        if check.id not in bench.known
+    ]

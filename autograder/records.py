@@ -10,7 +10,6 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 from pathlib import Path
-from types import MappingProxyType
 
 
 class Outcome(StrEnum):
@@ -180,7 +179,7 @@ class Evidence:
     """Banned operators that were called and refused."""
     stdout: str = ""
     stderr: str = ""
-    figures: Mapping[str, float] = field(default_factory=lambda: MappingProxyType({}))
+    figures: Mapping[str, float] = field(default_factory=dict)
     """Numbers that the check reported: margin, largest error, held-out loss."""
     curve: tuple[float, ...] = ()
     """Training losses, one a step."""

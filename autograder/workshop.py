@@ -13,7 +13,8 @@ from autograder.checks.home import AtHome, load_dataset
 from autograder.errors import SandboxError
 from autograder.records import Assignment, Check, CheckResult, Submission
 from autograder.sandbox import loading
-from autograder.sandbox.host import Child, Order, ZygoteProcess
+from autograder.sandbox.host import Child, ZygoteProcess
+from autograder.sandbox.order import Order
 from autograder.sandbox.remote import LocalTransport, Session
 from autograder.sandbox.worker import Executor
 

@@ -38,7 +38,8 @@ from autograder.fleet import grade_all
 from autograder.pipeline import Job, Pipeline, Settings
 from autograder.records import Assignment, Confinement, Limits, Submission
 from autograder.sandbox import loading
-from autograder.sandbox.host import Order, zygote
+from autograder.sandbox.host import zygote
+from autograder.sandbox.order import Order
 from autograder.sandbox.means import choose_layers, survey
 from autograder.sandbox.remote import LocalTransport, Session
 from autograder.sandbox.worker import Executor

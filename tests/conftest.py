@@ -325,7 +325,7 @@ class Sandboxes:
     def open(self, source: str, **order: Any) -> Child:
         """Return a child that has loaded `source` as the module `tiny`; `cpu_s` and `limits` are the fork's."""
         from autograder.records import Limits
-        from autograder.sandbox.host import Order
+        from autograder.sandbox.order import Order
 
         limits = order.pop("limits", Limits(cpu_s=1, memory_mb=256, output_kb=4, scratch_mb=2))
         cpu_s = order.pop("cpu_s", 1)

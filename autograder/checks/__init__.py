@@ -4,7 +4,6 @@ from autograder.checks.building import buffers, builtin, load, random_weights, s
 from autograder.checks.draw import Draw
 from autograder.checks.finding import CheckFailure, check_that, fail
 from autograder.checks.gradients import Pair, same_gradients
-from autograder.marks import bans, hint, needs, points, trains, visibility
 from autograder.checks.properties import (
     batch_independent,
     causal,
@@ -19,6 +18,7 @@ from autograder.checks.properties import (
 )
 from autograder.checks.same import same
 from autograder.checks.training import learned, three_steps, train
+from autograder.marks import bans, hint, needs, points, trains, visibility
 
 __all__ = [
     "CheckFailure",

@@ -57,3 +57,5 @@ class Bench:
     device: str = "cpu"
     blame: bool = True
     """Whether a failure is tried on the reference before it counts."""
+    alone: bool = False
+    """Nothing else runs on this machine: a child that only waits is believed now."""

@@ -20,7 +20,7 @@ from autograder.checks.finding import CheckFailure
 from autograder.checks.precision import FLOAT32, FLOAT64, Precision
 from autograder.errors import SandboxError, WireError
 from autograder.records import Check, CheckResult, Evidence, Finding, Outcome
-from autograder.sandbox.remote import ChildEnded, StudentError, printable
+from autograder.sandbox.faults import ChildEnded, StudentError, printable
 
 Function = Callable[[Mapping[str, Any]], None]
 """A check's test function with its parametrised arguments filled in; takes the fixtures."""
@@ -103,6 +103,8 @@ class CheckRun:
         finding = problem.finding
         words = {name: printable(getattr(finding, name)) for name in ("message", "where", "detail")}
         finding = replace(finding, **words)  # a name of the student's, of a parameter say, may stand in any of them
+        if finding.kind == "waited" and self.bench.alone:
+            finding = replace(finding, kind="limit")
         if self.refused and finding.kind == "exception":
             finding = replace(finding, kind="banned")
         return replace(finding, hint=finding.hint or self.check.hint)

@@ -12,7 +12,8 @@ from autograder.checks.draw import HOME_SECRET
 from autograder.course import load_assignment
 from autograder.records import Assignment
 from autograder.sandbox import bans, loading, standins
-from autograder.sandbox.remote import LocalTransport, Session, student_fault
+from autograder.sandbox.faults import student_fault
+from autograder.sandbox.remote import LocalTransport, Session
 from autograder.sandbox.worker import Executor, describe
 
 
@@ -39,7 +40,7 @@ def open_folder(assignment: Assignment, folder: Path, wish: Wish) -> AtHome:
             module = loading.import_apart([folder], assignment.module)
             for name in wish.stand_ins:
                 standins.set_stand_in(module, name, banned)
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         raise student_fault(describe(error, str(folder))) from error
     return AtHome(Session(LocalTransport(Executor(module, folder, banned.refused), banned.enforced)))
 

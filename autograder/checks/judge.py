@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import logging
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -15,6 +19,7 @@ OPTIONS = (
     "--import-mode=importlib",
     "--disable-plugin-autoload",
     "--noconftest",
+    "--continue-on-collection-errors",
     "--assert=plain",
     "--override-ini=addopts=",
     "-p", "no:cacheprovider",
@@ -31,8 +36,15 @@ OPTIONS = (
 _LOG = logging.getLogger(__name__)
 
 
+PYTESTS_OWN = ("PYTEST_ADDOPTS", "PYTEST_PLUGINS")
+"""What an instructor may have set for pytest runs of their own."""
+
+
 class Judge:
     """Registers the marks of checks, since no plugin is loaded by itself, and says aloud what goes wrong in pytest."""
+
+    def __init__(self) -> None:
+        self.interrupted = False
 
     def pytest_configure(self, config: pytest.Config) -> None:
         """Register them."""
@@ -48,12 +60,34 @@ class Judge:
         """The same for a fault of ours."""
         _LOG.error("%s", excrepr)
 
+    def pytest_keyboard_interrupt(self, excinfo: pytest.ExceptionInfo[BaseException]) -> None:
+        """Ctrl-C, which pytest would turn into an exit code, is for whoever runs the grader."""
+        self.interrupted = excinfo.type is KeyboardInterrupt
+
 
 def run_checks(bench: Bench) -> None:
     """Run the checks of `bench` that are not known yet; results come through `bench.report`.
 
-    What does not report (a check file that cannot be imported) is found out by whoever counts: `grading.grade`.
+    What does not report (a check file that cannot be imported) is found out by whoever counts: `grading.grade`. Raises
+    KeyboardInterrupt. The modules of the check files are forgotten afterwards: those of another assignment have the
+    same names.
     """
     files = dict.fromkeys(str(check.file) for check in bench.assignment.checks)
     where = ["-c", str(Path(__file__).with_name("judge.ini")), "--rootdir", str(bench.assignment.folder)]
-    pytest.main([*OPTIONS, *where, *files], plugins=[Judge(), ChecksPlugin(lambda _: bench)])
+    judge = Judge()
+    with _only_our_settings():
+        pytest.main([*OPTIONS, *where, *files], plugins=[judge, ChecksPlugin(lambda _: bench)])
+    for name in [name for name, module in sys.modules.items() if getattr(module, "__file__", None) in files]:
+        del sys.modules[name]
+    if judge.interrupted:
+        raise KeyboardInterrupt
+
+
+@contextmanager
+def _only_our_settings() -> Iterator[None]:
+    """The environment without settings for pytest, for the length of a block."""
+    before = {name: os.environ.pop(name) for name in PYTESTS_OWN if name in os.environ}
+    try:
+        yield
+    finally:
+        os.environ.update(before)

@@ -11,6 +11,7 @@ import pytest
 
 from autograder.checks.bench import Bench
 from autograder.checks.case import CheckRun
+from autograder.errors import UsageError
 from autograder.marks import CHECK_FILES
 from autograder.records import Check, CheckResult, Finding, Outcome
 from autograder.sandbox.standins import STAND_INS
@@ -96,9 +97,18 @@ class ChecksPlugin:
             self._settle(item.path.parent, self._run.finish())
             self._run = None
 
+    def pytest_sessionfinish(self) -> None:
+        """End the workers of a check that was interrupted; it has no result."""
+        if self._run is not None:
+            self._run.finish()
+            self._run = None
+
     def _bench(self, folder: Path) -> Bench:
         if folder not in self._benches:
-            self._benches[folder] = self._bench_for(folder)
+            try:
+                self._benches[folder] = self._bench_for(folder)
+            except UsageError as error:  # a student's own change, say; pytest says these words and no traceback
+                raise pytest.UsageError(str(error)) from error
             self._results[folder] = dict(self._benches[folder].known)
         return self._benches[folder]
 

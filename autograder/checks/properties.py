@@ -29,7 +29,7 @@ from autograder.checks.probe import (
     rows_of,
     size_along,
 )
-from autograder.sandbox.remote import StudentError
+from autograder.sandbox.faults import StudentError
 
 
 class Echoing(Protocol):

@@ -6,7 +6,6 @@ import hashlib
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
-from types import MappingProxyType
 from zoneinfo import ZoneInfo
 
 from autograder.course import rules
@@ -110,7 +109,7 @@ def _assignment(folder: Path, content: AssignmentModel, checks: tuple[Check, ...
         importable=tuple(content.importable),
         preload=tuple(content.preload),
         limits=_limits(content.limits),
-        parts=MappingProxyType(parts),
+        parts=parts,
         checks=checks,
     )
 

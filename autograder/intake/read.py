@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping
 from pathlib import Path, PurePosixPath
-from types import MappingProxyType
 
 from autograder.errors import SubmissionError
 from autograder.intake.names import safe_student, shown
@@ -30,17 +29,17 @@ def read_submission(path: Path, assignment: Assignment, student: str) -> Submiss
     """The submission at `path`: a folder, a zip or a .py file; its `problem` says why it cannot be graded."""
     safe, why = safe_student(student)
     if why:
-        return Submission(safe, assignment.id, MappingProxyType({}), problem=why)
+        return Submission(safe, assignment.id, {}, problem=why)
     found = HandedIn()
     try:
         found = _handed_in(path)
         files = _selected(found, assignment, student)
     except SubmissionError as error:
-        return Submission(safe, assignment.id, MappingProxyType({}), tuple(found.notes), problem=str(error))
+        return Submission(safe, assignment.id, {}, tuple(found.notes), problem=str(error))
     except OSError as error:
         problem = f"{shown(path.name)} cannot be read ({error.strerror}); hand it in again"
-        return Submission(safe, assignment.id, MappingProxyType({}), tuple(found.notes), problem=problem)
-    return Submission(safe, assignment.id, MappingProxyType(files), tuple(found.notes), digest=files_digest(files))
+        return Submission(safe, assignment.id, {}, tuple(found.notes), problem=problem)
+    return Submission(safe, assignment.id, files, tuple(found.notes), digest=files_digest(files))
 
 
 def files_digest(files: Mapping[str, bytes]) -> str:
@@ -74,7 +73,7 @@ def _one_of(paths: list[Path], assignment: Assignment) -> Submission:
     elif paths[0].name in assignment.files:
         problem = f"{paths[0].name} does not say whose it is; name it after the student, or put it in a folder"
     if problem:
-        return Submission(safe_student(student)[0], assignment.id, MappingProxyType({}), problem=problem)
+        return Submission(safe_student(student)[0], assignment.id, {}, problem=problem)
     return read_submission(paths[0], assignment, student)
 
 

@@ -12,9 +12,9 @@ from autograder.course.load import ASSIGNMENT_FILE, RELEASED, SOURCES, assignmen
 from autograder.course.problems import nearest
 from autograder.errors import ReleaseError, UsageError
 from autograder.records import Assignment
-from autograder.release.build import build
 from autograder.release.folder import differences, place
 from autograder.release.leaks import scan
+from autograder.release.whitelist import build
 
 _SHOWN_LEAKS = 20
 

@@ -12,7 +12,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Self
@@ -20,7 +20,8 @@ from typing import Any, Self
 from autograder.errors import SandboxError, WireError
 from autograder.records import Limits, Outcome
 from autograder.sandbox import namespaces, wire
-from autograder.sandbox.remote import ChildEnded, student_fault
+from autograder.sandbox.faults import ChildEnded, student_fault
+from autograder.sandbox.order import Order
 
 SCRATCH_FILES = 512
 WALL_FACTOR = 10
@@ -28,32 +29,6 @@ LEAST_WALL_S = 30.0
 START_S = 120.0
 READ_AT_ONCE = 1 << 20
 THREADS = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "OMP_THREAD_LIMIT"), "1")
-
-
-@dataclass(frozen=True, slots=True)
-class Order:
-    """What a child prepares before it serves."""
-
-    files: Mapping[str, str]
-    module: str
-    dtype: str
-    seed: int
-    bans: tuple[str, ...]
-    stand_ins: tuple[str, ...]
-    importable: tuple[str, ...]
-
-    def frame(self) -> bytes:
-        """The order as bytes."""
-        document = {
-            "files": dict(self.files),
-            "module": self.module,
-            "dtype": self.dtype,
-            "seed": self.seed,
-            "bans": list(self.bans),
-            "stand_ins": list(self.stand_ins),
-            "importable": list(self.importable),
-        }
-        return wire.pack(document, wire.Plain())
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,7 +13,7 @@ import importlib
 import importlib.abc
 import importlib.machinery
 import sys
-from collections.abc import Iterable, Mapping, MutableSequence, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from types import FrameType, ModuleType
 from typing import Any
@@ -32,10 +32,9 @@ class Inert(ModuleType):
     plotting gives unpacks as one expects: `figure, axes = plt.subplots(1, 2)`.
     """
 
-    __path__: MutableSequence[str] = []  # a package: submodules of it are inert, too
-
     def __init__(self, name: str, over: Any = None) -> None:
         super().__init__(name)
+        self.__path__ = []  # a package: submodules of it are inert, too
         self._over = (self,) * PARTS.get(name.rpartition(".")[2], 2) if over is None else over
 
     def __getattr__(self, name: str) -> Any:
@@ -77,7 +76,7 @@ def refused_imports(source: str, name: str, importable: Iterable[str]) -> list[t
     """
     allowed = sys.stdlib_module_names | INERT | frozenset(importable)
     return [
-        (node.lineno, package)
+        (getattr(node, "lineno", 0), package)
         for node in ast.walk(ast.parse(source, name))
         for package in _packages(node)
         if package not in allowed
@@ -105,7 +104,7 @@ class InertLoader(importlib.abc.Loader):
         """Return the inert module."""
         return Inert(spec.name)
 
-    def exec_module(self, module: ModuleType) -> None:  # noqa: ARG002 - importlib's interface
+    def exec_module(self, module: ModuleType) -> None:
         """Run nothing."""
 
 

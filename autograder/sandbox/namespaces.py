@@ -8,13 +8,10 @@ the kernel's SIGXCPU and its own SIGABRT: only SIGKILL and faults end it.
 
 from __future__ import annotations
 
-import ctypes
 import errno
-import functools
 import os
 import select
 import signal
-import stat
 import struct
 import sys
 import sysconfig
@@ -25,18 +22,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from autograder.errors import SandboxError
+from autograder.sandbox.libc import call, explained
+from autograder.sandbox.newroot import mount_scratch, new_root, own_mounts
 
 SANDBOX_UID = 65_533
 """Another uid for children started as root: below 65,536, so that containers map it, and assigned to nobody."""
 
-_ZYGOTE_SCRATCH_MB = 64
-_COVERED = Path("/tmp")  # a folder that exists everywhere; the new root is laid over it, for us alone
 
 _UNSHARE = {"user": 0x1000_0000, "pid": 0x2000_0000, "mount": 0x0002_0000, "network": 0x4000_0000, "ipc": 0x0800_0000}
-_MS_NOSUID, _MS_NODEV, _MS_NOEXEC, _MS_BIND, _MS_REC, _MS_PRIVATE = 2, 4, 8, 0x1000, 0x4000, 0x4_0000
-_READ_ONLY, _NO_SUID, _NO_DEVICES = 1, 2, 4  # MOUNT_ATTR_*
-_AT_FDCWD, _AT_RECURSIVE, _MNT_DETACH = -100, 0x8000, 2
-_MOUNT_SETATTR = 442  # the same number on every architecture
 _PR_SET_PDEATHSIG, _PR_SET_DUMPABLE, _PR_CAPBSET_DROP, _PR_CAP_AMBIENT, _PR_CAP_AMBIENT_CLEAR_ALL = 1, 4, 24, 47, 4
 _CAPABILITY_VERSION = 0x2008_0522
 
@@ -94,10 +87,10 @@ def enter(readable: Sequence[Path], scratch: Path) -> Entered:
     descriptors. Without "mount" nothing is hidden and `scratch` is left alone. Raises `SandboxError`.
     """
     layers, missing = probe()
-    with _explained("the namespaces could not be entered; is the process single-threaded?"):
+    with explained("the namespaces could not be entered; is the process single-threaded?"):
         _unshare(layers)
         if "mount" in layers:
-            _new_root(readable, scratch)
+            new_root(readable, scratch)
         if "pid" in layers:
             _go_on_inside()
     return Entered(layers, missing)
@@ -123,10 +116,10 @@ def own_scratch(path: Path, size_mb: int, inodes: int, uid: int | None = None) -
     Nothing in it can be executed or mapped as code, and no other process sees it. Raises `SandboxError`.
     """
     owner, group = (os.getuid(), os.getgid()) if uid is None else (uid, uid)
-    with _explained(f"no scratch folder at {path}"):
-        _call("unshare", _UNSHARE["mount"])
-        _call("mount", None, "/", None, _MS_REC | _MS_PRIVATE, None)
-        _mount_scratch(path, f"size={size_mb}m,nr_inodes={inodes},mode=0700,uid={owner},gid={group}")
+    with explained(f"no scratch folder at {path}"):
+        call("unshare", _UNSHARE["mount"])
+        own_mounts()
+        mount_scratch(path, f"size={size_mb}m,nr_inodes={inodes},mode=0700,uid={owner},gid={group}")
         os.chdir(path)  # a student's `open("model.pt", "w")` belongs here
 
 
@@ -135,42 +128,15 @@ def drop_privileges(uid: int | None) -> None:
 
     The process also becomes undumpable, since a core dump would run a program of the host's as root.
     """
-    with _explained(f"privileges could not be dropped to those of uid {os.getuid() if uid is None else uid}"):
+    with explained(f"privileges could not be dropped to those of uid {os.getuid() if uid is None else uid}"):
         _empty_bounding_set()
-        _call("prctl", _PR_CAP_AMBIENT, _PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0)
+        call("prctl", _PR_CAP_AMBIENT, _PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0)
         if uid is not None:
             os.setgroups([])
             os.setresgid(uid, uid, uid)
             os.setresuid(uid, uid, uid)
-        _call("capset", struct.pack("=Ii", _CAPABILITY_VERSION, 0), bytes(24))
-        _call("prctl", _PR_SET_DUMPABLE, 0, 0, 0, 0)
-
-
-def mirror(paths: Sequence[Path]) -> tuple[dict[Path, str], tuple[Path, ...]]:
-    """The symbolic links (with their texts) and the real files and folders that show `paths` under a new root.
-
-    A venv's `python` or a merged `/lib` is reached through links; each is repeated, so that every path keeps its name.
-    Paths that do not exist, and those inside another one, are left out.
-    """
-    links: dict[Path, str] = {}
-    real = {found for path in paths if (found := _follow(path.absolute(), links))}
-    return links, tuple(sorted(path for path in real if not real.intersection(path.parents)))
-
-
-def _follow(path: Path, links: dict[Path, str]) -> Path | None:
-    here, rest = Path("/"), list(path.parts[1:])
-    for _ in range(256):  # more steps than any path has, fewer than a loop of links
-        if not rest:
-            return here
-        step = here / rest.pop(0)
-        if step.is_symlink():
-            links[step] = str(step.readlink())
-            here, rest = Path("/"), [*Path(os.path.normpath(here / links[step])).parts[1:], *rest]
-        elif step.exists():
-            here = step
-        else:
-            return None
-    return None
+        call("capset", struct.pack("=Ii", _CAPABILITY_VERSION, 0), bytes(24))
+        call("prctl", _PR_SET_DUMPABLE, 0, 0, 0, 0)
 
 
 def _trial() -> tuple[list[str], list[str]]:
@@ -192,7 +158,7 @@ def _refusal(layer: str) -> str:
         else:
             _unshare([layer])
         if layer == "mount":
-            _new_root(runtime_paths(), Path("/scratch"))
+            new_root(runtime_paths(), Path("/scratch"))
     except (OSError, SandboxError) as error:
         return f"{error}" + " (CAP_SYS_ADMIN is missing, and so are namespaces without it)" * (layer == "user")
     return ""
@@ -201,54 +167,10 @@ def _refusal(layer: str) -> str:
 def _unshare(layers: Sequence[str]) -> None:
     uid, gid = os.geteuid(), os.getegid()
     if flags := sum(_UNSHARE.get(layer, 0) for layer in layers):  # a container may refuse the call whatever its flags
-        _call("unshare", flags)
+        call("unshare", flags)
     if "user" in layers:  # our own uid mapped to itself; without "deny" an unprivileged process may map no group
         for name, text in (("setgroups", "deny"), ("uid_map", f"{uid} {uid} 1"), ("gid_map", f"{gid} {gid} 1")):
             Path("/proc/self", name).write_text(text, encoding="ascii")
-
-
-def _new_root(readable: Sequence[Path], scratch: Path) -> None:
-    """Replace `/` by a small read-only folder in memory that shows `readable` and an empty `scratch`."""
-    links, shown = mirror(readable)
-    _call("mount", None, "/", None, _MS_REC | _MS_PRIVATE, None)
-    _call("mount", "root", _COVERED, "tmpfs", _MS_NOSUID | _MS_NODEV, "size=1m,mode=0755")
-    (_COVERED / ".old").mkdir()
-    _call("pivot_root", _COVERED, _COVERED / ".old")
-    os.chdir("/")  # a working folder in the old root would be a way back into it
-    old_mask = os.umask(0o022)  # every parent must be passable for the child's uid, even where the original is 0700
-    for link, text in links.items():
-        link.parent.mkdir(parents=True, exist_ok=True)
-        link.symlink_to(text)
-    for path in shown:
-        _show(path)
-    scratch.mkdir(parents=True, exist_ok=True)
-    os.umask(old_mask)
-    _mount_scratch(scratch, f"size={_ZYGOTE_SCRATCH_MB}m,mode=0700")
-    _call("umount2", "/.old", _MNT_DETACH)
-    Path("/.old").rmdir()
-    _restrict_mount(Path("/"), _READ_ONLY, recursive=False)
-
-
-def _show(path: Path) -> None:
-    """Bind `path` of the old root, read-only, at the same place of the new one."""
-    source = Path("/.old", *path.parts[1:])
-    kind = source.stat().st_mode
-    path.parent.mkdir(parents=True, exist_ok=True)
-    if stat.S_ISDIR(kind):
-        path.mkdir(exist_ok=True)
-    else:
-        path.touch()
-    _call("mount", source, path, None, _MS_BIND | _MS_REC, None)
-    _restrict_mount(path, _READ_ONLY | _NO_SUID | (0 if stat.S_ISCHR(kind) else _NO_DEVICES), recursive=True)
-
-
-def _mount_scratch(path: Path, options: str) -> None:
-    _call("mount", "scratch", path, "tmpfs", _MS_NOSUID | _MS_NODEV | _MS_NOEXEC, options)
-
-
-def _restrict_mount(path: Path, attributes: int, *, recursive: bool) -> None:
-    change = struct.pack("=QQQQ", attributes, 0, 0, 0)
-    _call("syscall", _MOUNT_SETATTR, _AT_FDCWD, path, _AT_RECURSIVE if recursive else 0, change, len(change))
 
 
 def _go_on_inside() -> None:
@@ -258,7 +180,7 @@ def _go_on_inside() -> None:
     if inner:
         _wait_outside(inner, held_by_outer)
     os.close(held_by_outer)
-    _call("prctl", _PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
+    call("prctl", _PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
     if select.select([outer_lives], [], [], 0)[0]:  # it died before that request could count
         os._exit(1)
     os.close(outer_lives)
@@ -281,7 +203,7 @@ def _wait_outside(inner: int, keep: int) -> None:
 def _open_pid_namespace() -> int | None:
     """Have the next fork start a PID namespace; return a descriptor of the caller's own. None: not allowed here."""
     try:
-        _call("unshare", _UNSHARE["pid"])
+        call("unshare", _UNSHARE["pid"])
         return os.pidfd_open(os.getpid())  # /proc, which would have one too, is not visible
     except OSError as error:
         if error.errno in (errno.EPERM, errno.EINVAL, errno.ENOSYS):
@@ -292,7 +214,7 @@ def _open_pid_namespace() -> int | None:
 def _return_to(own: int) -> None:
     """Let later forks stay in the caller's own PID namespace; the child of the block comes here, too, and may not."""
     try:
-        _call("setns", own, _UNSHARE["pid"])
+        call("setns", own, _UNSHARE["pid"])
     except OSError as error:
         if error.errno != errno.EINVAL:  # EINVAL: the asked-for namespace is above the caller's, so this is the child
             raise SandboxError(f"no way back to the own PID namespace: {error}") from error
@@ -304,32 +226,8 @@ def _empty_bounding_set() -> None:
     """EINVAL is the end of the kernel's list; EPERM is said to an ordinary user, who has no capability to lose."""
     for capability in range(64):
         try:
-            _call("prctl", _PR_CAPBSET_DROP, capability, 0, 0, 0)
+            call("prctl", _PR_CAPBSET_DROP, capability, 0, 0, 0)
         except OSError as error:
             if error.errno in (errno.EINVAL, errno.EPERM):
                 return
             raise
-
-
-@contextmanager
-def _explained(what: str) -> Iterator[None]:
-    try:
-        yield
-    except OSError as error:
-        raise SandboxError(f"{what}: {error}") from error
-
-
-def _call(name: str, *args: int | str | bytes | Path | None) -> int:
-    """A function of the C library that answers below 0 on failure. Integers go as whole registers. Raises `OSError`."""
-    function = getattr(_libc(), name)
-    plain = (os.fsencode(value) if isinstance(value, str | Path) else value for value in args)
-    result: int = function(*(ctypes.c_long(value) if isinstance(value, int) else value for value in plain))
-    if result < 0:
-        code = ctypes.get_errno()
-        raise OSError(code, os.strerror(code), " ".join([name, *(str(arg) for arg in args if isinstance(arg, Path))]))
-    return result
-
-
-@functools.cache
-def _libc() -> ctypes.CDLL:
-    return ctypes.CDLL(None, use_errno=True)

@@ -14,43 +14,9 @@ from typing import Any, Protocol
 from torch import Tensor
 
 from autograder.errors import WireError
-from autograder.records import Outcome
 from autograder.sandbox import wire
+from autograder.sandbox.faults import student_fault, words
 from autograder.sandbox.worker import Executor
-
-
-class StudentFault(Exception):
-    """Something on the student's side went wrong; a check that does not expect it has failed."""
-
-
-class StudentError(StudentFault):
-    """An exception of the submission, as data."""
-
-    def __init__(self, type_names: tuple[str, ...], message: str, frames: tuple[tuple[str, int, str], ...]) -> None:
-        super().__init__(f"{type_names[0]}: {message}" if message else type_names[0])
-        self.type_names = type_names
-        """Names along the method resolution order, the exception's own first."""
-        self.message = message
-        self.frames = frames
-        """File, line and function in the student's own files, outermost first."""
-
-    @property
-    def where(self) -> str:
-        """`rnn.py, line 31, in rnn_cell`; empty where no frame is the student's."""
-        if not self.frames:
-            return ""
-        file, line, function = self.frames[-1]
-        return f"{file}, line {line}" + ("" if function == "<module>" else f", in {function}")
-
-
-class ChildEnded(StudentFault):
-    """The child process is gone: it crashed, ran out of a limit, or ended itself."""
-
-    def __init__(self, outcome: Outcome, message: str, *, waited: bool = False) -> None:
-        super().__init__(message)
-        self.outcome = outcome
-        self.waited = waited
-        """True where the wall clock ended a child that used no CPU: to be measured again alone."""
 
 
 class Transport(Protocol):
@@ -155,17 +121,17 @@ class Session:
         if not isinstance(document, dict) or not isinstance(document.get("id"), int):
             raise WireError("a handle without a number")
         names, values = document.get("fields", []), document.get("values", [])
-        words = [document.get("type"), *names] if isinstance(names, list) else [None]
-        if not all(isinstance(word, str) for word in words) or not isinstance(values, list):
+        texts = [document.get("type"), *names] if isinstance(names, list) else [None]
+        if not all(isinstance(text, str) for text in texts) or not isinstance(values, list):
             raise WireError("a handle whose names are no text")
-        kind, *names = (_words(word)[:80] for word in words)
+        kind, *names = (words(text)[:80] for text in texts)
         if "fields" in document and len(names) == len(values):
             return Record(self, document["id"], kind, tuple(names), tuple(values))
         return Remote(self, document["id"], (), kind)
 
     def _note_refused(self, names: object) -> None:
         if isinstance(names, list):
-            new = (_words(name)[:80] for name in names[:32])
+            new = (words(name)[:80] for name in names[:32])
             self.refused += tuple(name for name in new if name not in self.refused)
 
 
@@ -211,7 +177,7 @@ class Remote:
         return Vjp(
             document["answer"],
             tuple(_tensor_or_none(item) for item in inputs),
-            {_words(name): _tensor_or_none(item) for name, item in parameters.items()},
+            {words(name): _tensor_or_none(item) for name, item in parameters.items()},
         )
 
     def _ask(self, operation: str, **payload: object) -> dict[str, Any]:
@@ -271,10 +237,10 @@ def _state(document: Mapping[str, Any]) -> State:
     if not isinstance(parameters, dict) or not isinstance(buffers, dict):
         raise WireError("a state that is no dict of tensors")
     return State(
-        {_words(name): _tensor(value) for name, value in parameters.items()},
-        {_words(name): _tensor(value) for name, value in buffers.items() if isinstance(value, Tensor)},
-        tuple(tuple(_words(name) for name in group) for group in document.get("shared") or ()),
-        tuple(_words(name) for name in document.get("frozen") or ()),
+        {words(name): _tensor(value) for name, value in parameters.items()},
+        {words(name): _tensor(value) for name, value in buffers.items() if isinstance(value, Tensor)},
+        tuple(tuple(words(name) for name in group) for group in document.get("shared") or ()),
+        tuple(words(name) for name in document.get("frozen") or ()),
     )
 
 
@@ -286,32 +252,3 @@ def _tensor(value: object) -> Tensor:
 
 def _tensor_or_none(value: object) -> Tensor | None:
     return None if value is None else _tensor(value)
-
-
-def student_fault(document: object) -> StudentFault:
-    """Return an error's document as the exception that it means; raises WireError for one that means nothing."""
-    if not isinstance(document, dict):
-        raise WireError("an error that says nothing")
-    names = document.get("types")
-    type_names = (
-        tuple(_words(name)[:120] for name in names[:32]) if isinstance(names, list) and names else ("Exception",)
-    )
-    message = _words(document.get("message"))[:2000]
-    if document.get("out_of_memory") is True:
-        return ChildEnded(Outcome.OUT_OF_MEMORY, f"it asked for more memory than it may use ({message[:120]})")
-    return StudentError(type_names, message, tuple(_frames(document.get("frames"))))
-
-
-def _frames(frames: object) -> Iterator[tuple[str, int, str]]:
-    for frame in frames if isinstance(frames, list) else ():
-        if isinstance(frame, list) and len(frame) == 3 and isinstance(frame[1], int):
-            yield _words(frame[0])[:80], frame[1], _words(frame[2])[:80]
-
-
-def printable(text: str) -> str:
-    """Text from the other side without control characters, so that it can move no terminal's cursor."""
-    return "".join(c if c.isprintable() or c in "\n\t" else "\N{REPLACEMENT CHARACTER}" for c in text)
-
-
-def _words(text: object) -> str:
-    return printable(str(text)[:4000])

@@ -84,7 +84,7 @@ class Executor:
         number, operation = request.pop("n"), self._operations[request.pop("op")]
         try:
             return self._pack(number, operation(**request))
-        except BaseException as error:  # noqa: BLE001 - whatever a submission raises, SystemExit among it, is data
+        except BaseException as error:  # whatever a submission raises, SystemExit among it, is data
             if isinstance(error, KeyboardInterrupt) and signal.getsignal(signal.SIGINT) is not signal.SIG_IGN:
                 raise  # ctrl-C of whoever sits here; where signals of the terminal are ignored, it is the submission's
             return self._pack(number, {"error": describe(error, self._folder)})

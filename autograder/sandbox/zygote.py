@@ -151,7 +151,7 @@ class Zygote:
 
     def _fork(self, number: int, limits: dict[str, int], streams: tuple[int, int, int]) -> None:
         threads = os.open("self/task", os.O_RDONLY | os.O_DIRECTORY, dir_fd=self.process)
-        alone = len(os.listdir(threads)) == 1  # noqa: PTH208 - a descriptor has no path here
+        alone = len(os.listdir(threads)) == 1
         assert alone, "the zygote must be single-threaded to fork safely"
         os.close(threads)
         folder = None if self.jail.namespaced else Path(tempfile.mkdtemp(prefix="submission-", dir=self.scratch))

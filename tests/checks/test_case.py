@@ -16,7 +16,8 @@ from autograder.checks.finding import CheckFailure
 from autograder.errors import SandboxError, WireError
 from autograder.records import Assignment, Check, CheckResult, Finding, Outcome
 from autograder.sandbox import wire
-from autograder.sandbox.remote import ChildEnded, Session, StudentError
+from autograder.sandbox.faults import ChildEnded, StudentError
+from autograder.sandbox.remote import Session
 
 torch.set_num_threads(1)
 

@@ -25,7 +25,7 @@ from autograder.checks.properties import (
     train_differs_from_eval,
 )
 from autograder.records import Finding
-from autograder.sandbox.remote import StudentError
+from autograder.sandbox.faults import StudentError
 
 torch.set_num_threads(1)
 

@@ -26,7 +26,9 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 from autograder.errors import ConfigurationError, SandboxError
 from autograder.sandbox import bans
-from autograder.sandbox.bans import GROUPS, Bans, install, prepare
+from autograder.sandbox.ban_groups import GROUPS
+from autograder.sandbox.ban_plan import UnknownBan, prepare
+from autograder.sandbox.bans import Bans, install
 
 Route = Callable[[], Any]
 ROUTES: dict[str, tuple[str, Route]] = {}
@@ -557,7 +559,7 @@ def test_single_operator_can_be_banned(name: str) -> None:
 
 def test_unknown_name_is_an_error_with_the_nearest_name() -> None:
     """A misspelt name is the course's mistake and says what may have been meant."""
-    with pytest.raises(bans.UnknownBan, match="did you mean 'recurrent'") as caught:
+    with pytest.raises(UnknownBan, match="did you mean 'recurrent'") as caught:
         prepare(["recurent"])
     assert isinstance(caught.value, ValueError)
     assert isinstance(caught.value, ConfigurationError)

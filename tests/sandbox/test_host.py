@@ -17,8 +17,10 @@ import torch
 from autograder.errors import ConfinementMissing, SandboxError, WireError
 from autograder.records import Confinement, Limits, Outcome
 from autograder.sandbox import host, means
-from autograder.sandbox.host import Child, Order, ZygoteProcess, how_it_ended
-from autograder.sandbox.remote import ChildEnded, Session, StudentError
+from autograder.sandbox.host import Child, ZygoteProcess, how_it_ended
+from autograder.sandbox.order import Order
+from autograder.sandbox.faults import ChildEnded, StudentError
+from autograder.sandbox.remote import Session
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="the sandbox needs Linux")
 
@@ -317,7 +319,8 @@ def test_without_any_layer_a_child_works_and_ends(tmp_path: Path, monkeypatch: p
 JUDGE = """
 import sys, threading
 from autograder.records import Limits
-from autograder.sandbox.host import Order, ZygoteProcess
+from autograder.sandbox.host import ZygoteProcess
+from autograder.sandbox.order import Order
 from autograder.sandbox.means import survey
 
 zygote = ZygoteProcess(survey().layers, heavy=False)

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from autograder.sandbox import landlock, namespaces, seccomp
+from autograder.sandbox import landlock, namespaces, newroot, seccomp
 
 ROOT = Path(__file__).parents[2]
 LAYERS, MISSING = namespaces.probe()
@@ -52,6 +52,7 @@ ENTERED = """
     import errno, json, os, resource, signal, socket, sys
     from pathlib import Path
     from autograder.sandbox import landlock, namespaces, seccomp
+    from autograder.sandbox import libc as libc_calls
     secret, judge, scratch = Path(sys.argv[2]), int(sys.argv[3]), Path(sys.argv[4])
 
     def tried(action):
@@ -108,9 +109,9 @@ ESCAPES = """
         "a file among the libraries": lambda: open(Path(os.__file__).parent / "beside.py", "w"),
         "changing a library": lambda: open(os.__file__, "r+"),
         "becoming root": lambda: os.setresuid(0, 0, 0),
-        "a mount": lambda: namespaces._call("mount", "x", "/", "tmpfs", 0, None),
-        "taking scratch away": lambda: namespaces._call("umount2", scratch, 2),
-        "a namespace": lambda: namespaces._call("unshare", 0x20000),
+        "a mount": lambda: libc_calls.call("mount", "x", "/", "tmpfs", 0, None),
+        "taking scratch away": lambda: libc_calls.call("umount2", scratch, 2),
+        "a namespace": lambda: libc_calls.call("unshare", 0x20000),
         "a network": lambda: socket.create_connection(("127.0.0.1", 9), timeout=1),
     }
 """
@@ -312,7 +313,7 @@ def test_privileges_are_gone_for_good(user: str, secret: Path) -> None:
         def drop():
             namespaces.drop_privileges(uid)
             held = bytearray(24)
-            libc = namespaces._libc()
+            libc = libc_calls._libc()
             libc.capget(struct.pack("=Ii", 0x20080522, 0), (namespaces.ctypes.c_char * 24).from_buffer(held))
             bounding = [number for number in range(41) if libc.prctl(23, number, 0, 0, 0) == 1]
             return [any(held), bounding, os.getuid(), os.geteuid()]
@@ -394,7 +395,7 @@ def test_links_are_mirrored_with_their_targets(tmp_path: Path) -> None:
     (tmp_path / "real" / "inner").mkdir(parents=True)
     (tmp_path / "link").symlink_to("real")
     (tmp_path / "far").symlink_to(tmp_path / "link" / "inner")
-    links, shown = namespaces.mirror([tmp_path / "far", tmp_path / "absent"])
+    links, shown = newroot.mirror([tmp_path / "far", tmp_path / "absent"])
     assert links == {tmp_path / "far": str(tmp_path / "link" / "inner"), tmp_path / "link": "real"}
     assert shown == (tmp_path / "real" / "inner",)
 
@@ -404,4 +405,4 @@ def test_a_path_inside_another_is_shown_once(tmp_path: Path) -> None:
     tmp_path = tmp_path.resolve()
     (tmp_path / "inner").mkdir()
     (tmp_path / "loop").symlink_to("loop")
-    assert namespaces.mirror([tmp_path / "inner", tmp_path, tmp_path / "loop"])[1] == (tmp_path,)
+    assert newroot.mirror([tmp_path / "inner", tmp_path, tmp_path / "loop"])[1] == (tmp_path,)

@@ -14,7 +14,8 @@ from torch import Tensor, nn
 
 from autograder.errors import WireError
 from autograder.sandbox import wire
-from autograder.sandbox.remote import LocalTransport, Remote, Session, StudentError, read_state, train
+from autograder.sandbox.faults import StudentError
+from autograder.sandbox.remote import LocalTransport, Remote, Session, read_state, train
 from autograder.sandbox.worker import Executor, describe, load_weights
 
 torch.set_num_threads(1)

@@ -69,7 +69,9 @@ def rnn_forward(cell, x, h0=None):
 class RNN(Base):
     def __init__(self, input_size, hidden_size, num_layers=1, nonlinearity="tanh"):
         super().__init__()
-        layers = {str(l): RNNCell(input_size if l == 0 else hidden_size, hidden_size, nonlinearity) for l in range(num_layers)}
+        layers = {
+            str(l): RNNCell(input_size if l == 0 else hidden_size, hidden_size, nonlinearity) for l in range(num_layers)
+        }
         self.cells = nn.ModuleDict(layers)  # the names are the same as a list's
         self.trace = None
 
@@ -108,7 +110,14 @@ def clip_grad_norm(grads, max_norm):
 def rnn_cell_backward(dh_next, x, h, h_next, weight_ih, weight_hh):
     one = torch.ones_like(h_next)
     da = dh_next * (one - torch.square(h_next))
-    return torch.mm(da, weight_ih), torch.mm(da, weight_hh), torch.mm(da.t(), x), torch.mm(da.t(), h), da.sum(0), da.sum(0)
+    return (
+        torch.mm(da, weight_ih),
+        torch.mm(da, weight_hh),
+        torch.mm(da.t(), x),
+        torch.mm(da.t(), h),
+        da.sum(0),
+        da.sum(0),
+    )
 
 
 class CharRNN(Base):

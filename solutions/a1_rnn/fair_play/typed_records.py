@@ -95,7 +95,9 @@ class RNNCell(nn.Module):
         return nn.Parameter(torch.empty(*shape).uniform_(-sizes.bound, sizes.bound))
 
     def forward(self, x: Tensor, h: Tensor) -> Tensor:
-        return rnn_cell(x, h, self.weight_ih, self.weight_hh, self.bias_ih, self.bias_hh, nonlinearity=self.nonlinearity)
+        return rnn_cell(
+            x, h, self.weight_ih, self.weight_hh, self.bias_ih, self.bias_hh, nonlinearity=self.nonlinearity
+        )
 
 
 def zero_state(cell: Cell, x: Tensor) -> Tensor:

@@ -20,7 +20,8 @@ PUBLIC_CHECKS, HIDDEN_CHECKS = "test_public.py", "test_hidden.py"
 HANDOUT = "handout.md"
 
 _TRANSLATIONS = "handout.??.md"
-_KEPT_BACK = (HIDDEN_CHECKS, "mistakes.yml", "fair_play.yml")
+_COURSE_ONLY = (".yml", ".yaml")
+"""Known mistakes, fair play and whatever else is written as edits of a solution."""
 
 
 def build(assignment: Assignment) -> Mapping[str, bytes]:
@@ -76,7 +77,8 @@ def _as_they_are(assignment: Assignment, taken: frozenset[str]) -> dict[str, byt
     """The public checks and the given files."""
     files: dict[str, bytes] = {}
     for name in (PUBLIC_CHECKS, *given(assignment)):
-        if name in _KEPT_BACK or Path(name).name != name or name in {*taken, *files, "assignment.yml", "README.md"}:
+        kept_back = name == HIDDEN_CHECKS or name.endswith(_COURSE_ONLY) or Path(name).name != name
+        if kept_back or name in {*taken, *files, "README.md"}:
             raise ReleaseError(f"{assignment.id}: `given:` names {name}, which is kept back or released already")
         text = _text(assignment.folder / name)
         refuse_markers(str(assignment.folder / name), text)

@@ -1,0 +1,34 @@
+"""What the judge tells a child before it serves."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from autograder.sandbox import wire
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """What a child prepares before it serves."""
+
+    files: Mapping[str, str]
+    module: str
+    dtype: str
+    seed: int
+    bans: tuple[str, ...]
+    stand_ins: tuple[str, ...]
+    importable: tuple[str, ...]
+
+    def frame(self) -> bytes:
+        """The order as bytes."""
+        document = {
+            "files": dict(self.files),
+            "module": self.module,
+            "dtype": self.dtype,
+            "seed": self.seed,
+            "bans": list(self.bans),
+            "stand_ins": list(self.stand_ins),
+            "importable": list(self.importable),
+        }
+        return wire.pack(document, wire.Plain())

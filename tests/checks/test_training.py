@@ -1,0 +1,337 @@
+"""Training is graded twice: three steps exactly, and by what trained weights do in the reference model."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor
+
+from autograder.checks import CheckFailure, Draw, builtin, learned, load, three_steps, train
+from autograder.checks.draw import HOME_SECRET, derive_key
+from autograder.records import Finding
+from autograder.sandbox.faults import StudentError
+from autograder.sandbox.remote import LocalTransport, Remote, Session, handle_session
+from autograder.sandbox.worker import Executor
+
+torch.set_num_threads(1)
+
+ModuleOf = Callable[[str], tuple[ModuleType, Path]]
+
+TOOLS = '''
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+
+def loss_of(output, targets, pad):
+    real = targets != pad
+    losses = F.cross_entropy(output.flatten(0, 1), targets.flatten(), reduction="none")
+    return (losses * real.flatten()).sum() / real.sum()
+
+
+def clip(parameters, max_norm):
+    total = torch.stack([p.grad.norm() for p in parameters]).norm()
+    for p in parameters:
+        p.grad.mul_((max_norm / total).clamp(max=1.0))
+'''
+LOOP = '''
+
+def fit(model, batches, optimizer, pad=0, max_norm=0.1):
+    model.train()
+    losses = []
+    for inputs, targets in batches:
+        optimizer.zero_grad()
+        loss = loss_of(model(inputs), targets, pad)
+        loss.backward()
+        clip(list(model.parameters()), max_norm)
+        optimizer.step()
+        losses.append(loss.item())
+    return losses
+'''
+DOUBLER = '''
+
+class Doubler(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.layer = nn.Linear(1, 1)
+
+    def forward(self, x):
+        return self.layer(x)
+
+
+def fit_doubler(model, batches, optimizer):
+    losses = []
+    for x, y in batches:
+        optimizer.zero_grad()
+        loss = F.mse_loss(model(x), y)
+        loss.backward()
+        optimizer.step()
+        losses.append(loss.item())
+    return losses
+'''
+
+FIT = TOOLS + LOOP + DOUBLER
+
+VOCABULARY, STEPS, WIDTH, PAD = 6, 4, 3, 2
+
+
+def draw() -> Draw:
+    """The same numbers at every call."""
+    return Draw(derive_key(HOME_SECRET, "test_training"), torch.float64)
+
+
+def side(module: tuple[ModuleType, Path]) -> Remote:
+    """The proxy of a module."""
+    return Session(LocalTransport(Executor(*module))).root
+
+
+def model_of(where: Remote) -> Remote:
+    """A small network with batch statistics, which tell training mode from evaluation mode; it comes in the latter."""
+    numbers = draw()
+    layers = [
+        builtin(where, "torch.nn.Embedding", VOCABULARY, WIDTH),
+        builtin(where, "torch.nn.BatchNorm1d", STEPS),
+        builtin(where, "torch.nn.Linear", WIDTH, VOCABULARY),
+    ]
+    model = builtin(where, "torch.nn.Sequential", *layers)
+    model.double()
+    shapes = {"0.weight": (VOCABULARY, WIDTH), "1.weight": (STEPS,), "1.bias": (STEPS,)}
+    shapes |= {"2.weight": (VOCABULARY, WIDTH), "2.bias": (VOCABULARY,)}
+    load(model, {name: numbers.uniform(*shape, low=-1) for name, shape in shapes.items()})
+    model.eval()
+    return model
+
+
+def batches() -> list[tuple[Tensor, Tensor]]:
+    """Three batches of ids, with different numbers of padded targets."""
+    numbers, made = draw(), []
+    for rows in (3, 5, 2):
+        inputs, targets = (numbers.ints(rows, STEPS, high=VOCABULARY) for _ in range(2))
+        targets[0, 1:] = PAD
+        made.append((inputs, targets))
+    return made
+
+
+def compare(module_of: ModuleOf, source: str, **options: Any) -> None:
+    """Compare three steps of a loop with those of the right one."""
+    settings = {"optimizer": ("SGD", {"lr": 0.7}), "fit_kwargs": {"pad": PAD}, "hint": "Clear first."} | options
+    three_steps(side(module_of(source)), side(module_of(FIT)), model_of, batches(), **settings)
+
+
+def edited(before: str, after: str, where: str = LOOP) -> str:
+    """The module with one edit of the loop, or of another of its pieces."""
+    assert where.count(before) == 1, before
+    return FIT.replace(where, where.replace(before, after))
+
+
+def why(module_of: ModuleOf, source: str, **options: Any) -> Finding:
+    """Why a loop is not right."""
+    with pytest.raises(CheckFailure) as caught:
+        compare(module_of, source, **options)
+    return caught.value.finding
+
+
+def test_the_right_loop_passes(module_of: ModuleOf) -> None:
+    """The same loop leaves the same parameters and losses; the curve is kept for the report."""
+    student = side(module_of(FIT))
+    three_steps(student, side(module_of(FIT)), model_of, batches(), fit_kwargs={"pad": PAD})
+    assert len(handle_session(student).curve) == 3
+
+
+@pytest.mark.filterwarnings("ignore:Converting a tensor")  # torch's word on `float(loss)`, which students will read
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        ("        optimizer.zero_grad()\n", "        model.zero_grad(set_to_none=False)\n"),
+        ("losses.append(loss.item())", "losses.append(float(loss))"),
+        ("losses.append(loss.item())", "losses.append(loss.detach())"),
+        ("    return losses", "    return tuple(losses)"),
+        (
+            "        optimizer.zero_grad()\n        loss = loss_of(model(inputs), targets, pad)\n",
+            "        loss = loss_of(model(inputs), targets, pad)\n        optimizer.zero_grad()\n",
+        ),
+    ],
+)
+def test_other_ways_to_write_it_pass(module_of: ModuleOf, before: str, after: str) -> None:
+    """Clearing through the model or after the forward, losses as detached tensors or a tuple are right, too."""
+    compare(module_of, edited(before, after))
+
+
+MISTAKES = {
+    "nothing cleared": ("        optimizer.zero_grad()\n", ""),
+    "cleared after backward": (
+        "        loss.backward()\n",
+        "        loss.backward()\n        optimizer.zero_grad(set_to_none=False)\n",
+    ),
+    "cleared once": (
+        "    for inputs, targets in batches:\n        optimizer.zero_grad()",
+        "    optimizer.zero_grad()\n    for inputs, targets in batches:",
+    ),
+    "evaluation mode": ("    model.train()\n", ""),
+    "loss over padding": ("loss_of(model(inputs), targets, pad)", "loss_of(model(inputs), targets, -1)"),
+    "padding in the mean": (
+        "loss_of(model(inputs), targets, pad)",
+        "loss_of(model(inputs), targets, pad) * (targets != pad).double().mean()",
+    ),
+    "clipped after the step": (
+        "        clip(list(model.parameters()), max_norm)\n        optimizer.step()\n",
+        "        optimizer.step()\n        clip(list(model.parameters()), max_norm)\n",
+    ),
+    "not clipped": ("        clip(list(model.parameters()), max_norm)\n", ""),
+    "clipped one by one": (
+        "        clip(list(model.parameters()), max_norm)\n",
+        "        for p in model.parameters():\n            clip([p], max_norm)\n",
+    ),
+    "no step": ("        optimizer.step()\n", ""),
+    "two steps": ("        optimizer.step()\n", "        optimizer.step()\n        optimizer.step()\n"),
+    "inputs for targets": ("targets, pad)\n        loss.backward", "inputs, pad)\n        loss.backward"),
+    "the last batch left out": ("in batches:", "in batches[:-1] or batches:"),
+    "batches in another order": ("in batches:", "in reversed(batches):"),
+    "losses with their graphs": ("losses.append(loss.item())", "losses.append(loss)"),
+    "a running sum of losses": ("losses.append(loss.item())", "losses.append(sum(losses) + loss.item())"),
+    "no losses": ("    return losses", "    return None"),
+    "the loss after the step": (
+        "losses.append(loss.item())",
+        "losses.append(loss_of(model(inputs), targets, pad).item())",
+    ),
+}
+
+
+@pytest.mark.parametrize("edit", MISTAKES.values(), ids=MISTAKES.keys())
+def test_every_mistake_of_a_loop_is_caught(module_of: ModuleOf, edit: tuple[str, str]) -> None:
+    """Each of the usual mistakes leaves other parameters, other losses, or losses that are no numbers."""
+    finding = why(module_of, edited(*edit))
+    assert finding.hint == "Clear first."
+    assert finding.message
+
+
+@pytest.mark.parametrize(("name", "after"), [("nothing cleared", "3 steps"), ("no step", "one step")])
+def test_the_message_tells_one_step_from_several(module_of: ModuleOf, name: str, after: str) -> None:
+    """Where already the first step is wrong it is said; else it is the steps that disturb each other."""
+    assert f"after {after} of your loop" in why(module_of, edited(*MISTAKES[name])).message
+
+
+def test_a_parameter_that_is_lost_is_named(module_of: ModuleOf) -> None:
+    """A loop that removes a parameter of the model is told which."""
+    source = edited("    return losses", "    model[2].bias = None\n    return losses")
+    finding = why(module_of, source)
+    assert finding.kind == "training"
+    assert "no 2.bias any more" in finding.message
+
+
+def test_losses_with_their_graphs_are_named(module_of: ModuleOf) -> None:
+    """Losses that hold their graphs cost memory over a training run; the message says what to return."""
+    assert "return numbers" in why(module_of, edited(*MISTAKES["losses with their graphs"])).message
+
+
+def test_an_exception_of_the_loop_comes_out(module_of: ModuleOf) -> None:
+    """What the loop raises is the student's error with its line."""
+    with pytest.raises(StudentError) as caught:
+        compare(module_of, edited("    model.train()\n", "    raise NotImplementedError\n"))
+    assert caught.value.where.endswith("in fit")
+
+
+# --- what training leads to ------------------------------------------------------------------------------------------
+
+
+def trained_loss(module_of: ModuleOf, source: str) -> tuple[Remote, float]:
+    """The student's side, and the loss on unseen numbers of the reference model with weights that they trained."""
+    student, reference = side(module_of(source)), side(module_of(FIT))
+    numbers = draw()
+    x = numbers(8, 1)
+    weights = {"layer.weight": numbers.uniform(1, 1, low=-0.5, high=-0.4), "layer.bias": numbers.uniform(1)}
+    torch.set_default_dtype(torch.float64)
+    try:
+        trained = train(
+            student,
+            "Doubler",
+            args=(),
+            weights=weights,
+            batches=[(x, 2 * x)] * 60,
+            optimizer=("SGD", {"lr": 0.2}),
+            fit="fit_doubler",
+        )
+        model = reference.Doubler()
+        load(model, trained.state)
+        unseen = numbers.for_purpose("held-out")(16, 1)
+        return student, float((model(unseen) - 2 * unseen).square().mean())
+    finally:
+        torch.set_default_dtype(torch.float32)
+
+
+def test_a_loop_that_learns_scores_well(module_of: ModuleOf) -> None:
+    """Weights that a right loop trained are right in the reference model; figure and bound are left for the report."""
+    student, loss = trained_loss(module_of, FIT)
+    learned(student, loss, at_most=0.01)
+    assert dict(handle_session(student).figures) == {"held-out loss": loss, "held-out loss, at most": 0.01}
+    assert len(handle_session(student).curve) == 60
+
+
+def test_a_forward_that_knows_the_rule_scores_like_an_untrained_model(module_of: ModuleOf) -> None:
+    """Computing the task's rule in `forward` leaves the weights as they were, and it is those that are scored."""
+    cheat = edited("return self.layer(x)", "return 2 * x + 0 * self.layer(x)", DOUBLER)
+    untrained = edited("        loss.backward()\n", "", DOUBLER)
+    student, loss = trained_loss(module_of, cheat)
+    assert loss == pytest.approx(trained_loss(module_of, untrained)[1])
+    with pytest.raises(CheckFailure) as caught:
+        learned(student, loss, at_most=0.01, hint="Train.")
+    assert caught.value.finding.kind == "training"
+    assert "0.01 or less shows that the model learned" in caught.value.finding.message
+    assert caught.value.finding.hint == "Train."
+
+
+@pytest.mark.parametrize(
+    ("score", "words"),
+    [
+        (math.nan, "not a number"),
+        (torch.tensor(math.nan), "not a number"),
+        (math.inf, "inf"),
+        (0.51, "0.51"),
+        (torch.tensor(2), "2"),
+    ],
+)
+def test_a_score_beyond_the_bound_fails(module_of: ModuleOf, score: float | Tensor, words: str) -> None:
+    """A score above the bound, infinite or no number at all does not pass; what was seen is said."""
+    student = side(module_of(FIT))
+    with pytest.raises(CheckFailure) as caught:
+        learned(student, score, at_most=0.5, what="loss on unseen words")
+    assert f"the loss on unseen words of your weights is {words};" in caught.value.finding.message
+    assert "loss on unseen words, at most" in handle_session(student).figures
+
+
+@pytest.mark.parametrize("score", [0.5, 0.0, -3.0, torch.tensor(0.1)])
+def test_a_score_at_the_bound_passes(module_of: ModuleOf, score: float | Tensor) -> None:
+    """The bound itself is good enough."""
+    learned(side(module_of(FIT)), score, at_most=0.5)
+
+
+def test_weights_with_other_names_are_told_before_training(module_of: ModuleOf) -> None:
+    """A model without the handout's parameters is told both lists of names."""
+    source = edited("self.layer = nn.Linear(1, 1)", "self.layer = nn.Linear(1, 2)", DOUBLER)
+    with pytest.raises(CheckFailure) as caught:
+        trained_loss(module_of, source)
+    assert "layer.weight" in caught.value.finding.message
+    assert "expected shape (1, 1), got (2, 1)" in caught.value.finding.message
+
+
+def test_a_curve_is_numbers_whatever_the_loop_returns(module_of: ModuleOf) -> None:
+    """Losses of any kind leave a curve of plain numbers: infinities for what is none, nothing for what is no list."""
+    numbers = '[1, 2.5, torch.tensor(3.0), float("nan"), float("inf"), "x", None, torch.ones(2), torch.tensor(True)]'
+    for returned, curve in ((numbers, (1.0, 2.5, 3.0, math.inf, math.inf, 1.0)), ('"text"', ()), ("7", ())):
+        student = side(module_of(f"{FIT}\n\ndef fit_oddly(model, batches, optimizer):\n    return {returned}\n"))
+        train(
+            student,
+            "Doubler",
+            args=(),
+            weights={"layer.weight": torch.ones(1, 1), "layer.bias": torch.ones(1)},
+            batches=[],
+            optimizer=("Adam", {}),
+            fit="fit_oddly",
+        )
+        assert handle_session(student).curve == curve

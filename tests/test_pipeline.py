@@ -1,0 +1,463 @@
+"""From a submission to a grade: what is measured, what is not measured again, and that nothing handed in stops it."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from autograder.errors import SandboxError
+from autograder.ledger import Ledger
+from autograder.pipeline import Job, Pipeline, Settings, waited
+from autograder.records import Assignment, Confinement, Grade, Outcome, Submission
+from autograder.sandbox import host
+from autograder.secret import fingerprint
+from autograder.workshop import Workshop
+
+pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="the sandbox needs Linux")
+
+Edited = Callable[..., str]
+HandIn = Callable[..., Submission]
+Write = Callable[..., Path]
+SECRET = b"a secret of the tests, thirty-two bytes and more"
+RIGHT_CELL = "return torch.tanh(x @ weight_ih.T + bias_ih + h @ weight_hh.T + bias_hh)"
+
+
+def outcomes(grade: Grade) -> dict[str, str]:
+    """The outcome of every check."""
+    return {result.id: str(result.outcome) for result in grade.results}
+
+
+def stored(ledger: Path) -> int:
+    """How many measurements a ledger holds."""
+    return len(list(ledger.rglob("*.json")))
+
+
+# --- grades ----------------------------------------------------------------------------------------------------------
+
+
+def test_right_work_has_a_hundred_points(desk: Any, hand_in: HandIn) -> None:
+    """A grade names the student, every check in order, and under what it was measured."""
+    grade = desk.grade(hand_in())
+    assert (grade.student, grade.assignment, grade.score, grade.out_of) == ("ada", "t1_tiny", 100, 100)
+    assert list(outcomes(grade)) == ["test_double", "test_rnn_cell", "test_rnn_cell_repeats", "test_run", "test_fit"]
+    assert (grade.needs_human, grade.notes) == ((), ())
+    assert grade.submission_digest == hand_in().digest
+    assert grade.run.layers == desk.sandboxes.layers
+    assert grade.run.secret_sha256 == fingerprint(SECRET)
+    assert SECRET not in repr(grade).encode()
+    assert all(result.cpu_s < 60 for result in grade.results)
+
+
+def test_a_mistake_costs_its_own_points_only(desk: Any, hand_in: HandIn, edited: Edited) -> None:
+    """In the sandbox, too, what builds on a wrong cell runs with a stand-in, whatever is banned."""
+    grade = desk.grade(hand_in(edited((RIGHT_CELL, RIGHT_CELL.replace("torch.tanh", "torch.sin")))))
+    assert grade.score == 70
+    assert outcomes(grade)["test_rnn_cell_repeats"] == "skipped"
+    assert {result.id: result.stand_ins for result in grade.results}["test_run"] == ("rnn_cell",)
+
+
+def test_a_banned_operator_is_refused(desk: Any, hand_in: HandIn, edited: Edited) -> None:
+    """Torch's own cell behind the student's name has no points, and the call stands in evidence."""
+    cheat = "return torch.rnn_tanh_cell(x, h, weight_ih, weight_hh, bias_ih, bias_hh)"
+    results = {result.id: result for result in desk.grade(hand_in(edited((RIGHT_CELL, cheat)))).results}
+    finding = results["test_rnn_cell"].finding
+    assert finding is not None
+    assert finding.kind == "banned"
+    assert results["test_rnn_cell"].evidence.banned_calls
+    assert results["test_run"].stand_ins == ("rnn_cell",)
+
+
+def test_every_check_has_a_process_of_its_own(desk: Any, hand_in: HandIn, edited: Edited) -> None:
+    """What a crash or a limit does in one check is no other check's affair; its output is kept."""
+    source = edited(
+        ("return 2 * x", "print('before'); __import__('ctypes').string_at(0)"),
+        ("    return h\n", "    while True:\n        pass\n"),
+    )
+    grade = desk.grade(hand_in(source))
+    assert outcomes(grade) == {
+        "test_double": "crashed",
+        "test_rnn_cell": "passed",
+        "test_rnn_cell_repeats": "passed",
+        "test_run": "timed_out",
+        "test_fit": "passed",
+    }
+    double = grade.results[0]
+    assert double.finding is not None
+    assert "SIGSEGV" in double.finding.message
+    assert double.evidence.stdout == "before\nbefore\n"
+
+
+# --- what is not measured again --------------------------------------------------------------------------------------
+
+
+def test_a_second_run_measures_nothing(desk: Any, hand_in: HandIn) -> None:
+    """With everything in the ledger no sandbox is started, and the grade is the same to the last digit."""
+    first = desk.grade(hand_in())
+    again = desk.pipeline(lend=False)
+    assert again.grade(Job(hand_in(), SECRET)) == first
+    assert again._workshop._zygotes == {}
+    assert again._workshop._reference is None
+    again.close()
+
+
+def test_the_same_work_of_another_student_is_not_measured_again(desk: Any, hand_in: HandIn) -> None:
+    """A measurement depends on the files, not on the name."""
+    desk.grade(hand_in())
+    count = len(desk.forks)
+    grade = desk.grade(hand_in(student="bo"))
+    assert (grade.student, grade.score, len(desk.forks)) == ("bo", 100, count)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"submission": b"# mine\n"},
+        {"secret": SECRET[::-1]},
+        {"device": "cuda"},
+        {"layers": ("seccomp",)},
+        {"datasets_digest": "1" * 64},
+        {"confinement": Confinement.REQUIRED},
+    ],
+    ids=lambda change: next(iter(change)),
+)
+def test_whatever_could_change_a_result_is_part_of_its_key(
+    desk: Any, hand_in: HandIn, change: dict[str, Any]
+) -> None:
+    """Another file, secret, device, sandbox or data set has other keys, for every check."""
+    job, submission = Job(hand_in(), SECRET), change.pop("submission", b"")
+    secret = change.pop("secret", SECRET)
+    other = Job(hand_in(hand_in().files["tiny.py"] + submission), secret)
+    before, after = desk.pipeline()._keys(job), desk.pipeline(**change)._keys(other)
+    assert set(before) == set(after)
+    assert not set(before.values()) & set(after.values())
+
+
+@pytest.fixture
+def course(write_tiny: Write, tmp_path: Path) -> Path:
+    """The folder of an assignment that a test may change."""
+    return write_tiny(tmp_path / "mine")
+
+
+def measured_again(
+    desk_for: Callable[[Path], Any], folder: Path, submission: Submission, change: Callable[[], None]
+) -> set[str]:
+    """The checks that are measured again after a change of the course."""
+    desk_for(folder).grade(submission)
+    change()
+    desk = desk_for(folder)
+    assert desk.grade(submission).score == 100
+    counts = Counter(desk.forks)
+    counts["test_double"] -= bool(desk.forks)  # the trial whether it can be imported
+    return set(+counts)
+
+
+def test_a_changed_check_is_measured_again_with_what_needs_it(
+    desk_for: Callable[[Path], Any], course: Path, hand_in: HandIn
+) -> None:
+    """Only the check whose source changed and those that it decides about."""
+    file = course / "test_public.py"
+
+    def change() -> None:
+        text = file.read_text(encoding="utf-8")
+        file.write_text(text.replace("    same(student.rnn_cell(*args)", "    # closer\n    same(student.rnn_cell(*args)"))
+
+    assert measured_again(desk_for, course, hand_in(), change) == {"test_rnn_cell", "test_rnn_cell_repeats", "test_run"}
+
+
+def test_a_changed_leaf_is_measured_again_alone(
+    desk_for: Callable[[Path], Any], course: Path, hand_in: HandIn
+) -> None:
+    """A check on which nothing builds."""
+    file = course / "test_hidden.py"
+
+    def change() -> None:
+        text = file.read_text(encoding="utf-8")
+        file.write_text(text.replace("[draw(3, 4, 5),", "[draw(3, 6, 5),"))
+
+    assert measured_again(desk_for, course, hand_in(), change) == {"test_run"}
+
+
+def test_a_changed_handout_measures_nothing_again(
+    desk_for: Callable[[Path], Any], course: Path, hand_in: HandIn
+) -> None:
+    """Texts, mistakes and the term's dates decide nothing about a measurement."""
+
+    def change() -> None:
+        for name in ("handout.md", "mistakes.yml", "fair_play.yml"):
+            (course / name).write_text("# Other words\n", encoding="utf-8")
+        (course / "handout.ko.md").write_text("# ...\n", encoding="utf-8")
+        term = course.parents[1] / "course.yml"
+        term.write_text(term.read_text(encoding="utf-8").replace("2027", "2028"), encoding="utf-8")
+
+    assert measured_again(desk_for, course, hand_in(), change) == set()
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        ("bans: [recurrent]", "bans: []"),
+        ("importable: [torch, numpy]", "importable: [torch]"),
+        ("cpu_s: 1,", "cpu_s: 2,"),
+    ],
+)
+def test_changed_settings_have_other_keys(desk_for: Callable[[Path], Any], course: Path, before: str, after: str) -> None:
+    """Bans, limits and what may be imported decide about results."""
+    job = Job(Submission("ada", "t1_tiny", {"tiny.py": b"x"}, digest="d"), SECRET)
+    keys = desk_for(course).pipeline()._keys(job)
+    file = course / "assignment.yml"
+    file.write_text(file.read_text(encoding="utf-8").replace(before, after), encoding="utf-8")
+    assert not set(keys.values()) & set(desk_for(course).pipeline()._keys(job).values())
+
+
+KILLED = """
+import json, os, signal, sys
+from pathlib import Path
+from autograder.ledger import Ledger
+from autograder.pipeline import Job, Pipeline, Settings
+from autograder.records import Confinement, Submission
+from autograder.intake import files_digest
+
+folder, ledger, layers, missing, secret, text = json.loads(sys.stdin.read())
+put, count = Ledger.put, []
+
+
+def put_and_die(self, key, result):
+    put(self, key, result)
+    count.append(result.id)
+    if len(count) == 2:
+        os.kill(os.getpid(), signal.SIGKILL)
+
+
+Ledger.put = put_and_die
+settings = Settings(Path(folder), Confinement.BEST_EFFORT, tuple(layers), tuple(missing), Path(ledger), "0" * 64)
+files = {"tiny.py": text.encode()}
+Pipeline(settings).grade(Job(Submission("ada", "t1_tiny", files, digest=files_digest(files)), secret.encode()))
+"""
+
+
+def test_a_killed_run_goes_on_where_it_stopped(desk: Any, hand_in: HandIn) -> None:
+    """After a kill in the middle of a submission, what was measured is kept, and only the rest is measured."""
+    text = hand_in().files["tiny.py"].decode()
+    order = [str(desk.folder), str(desk.ledger), desk.sandboxes.layers, desk.sandboxes.missing, SECRET.decode(), text]
+    run = subprocess.run([sys.executable, "-c", KILLED], input=json.dumps(order), text=True, capture_output=True)
+    assert run.returncode == -9, run.stderr
+    assert stored(desk.ledger) == 2
+    assert desk.grade(hand_in()).score == 100
+    assert Counter(desk.forks) == Counter(["test_double", "test_rnn_cell_repeats", "test_run", "test_fit"])
+    assert stored(desk.ledger) == 5
+
+
+def test_an_interrupt_keeps_what_was_measured(
+    desk_for: Callable[[Path], Any], course: Path, hand_in: HandIn
+) -> None:
+    """Ctrl-C while the judge works stops the run and is heard; the same command goes on from there."""
+    solution = course / "tiny.py"
+    text = solution.read_text(encoding="utf-8")
+    solution.write_text(text.replace("    for t in range(x.shape[1]):", "    raise KeyboardInterrupt\n    for t in ():"))
+    with pytest.raises(KeyboardInterrupt):
+        desk_for(course).grade(hand_in())
+    assert stored(desk_for(course).ledger) == 3
+
+
+# --- what is handed in -----------------------------------------------------------------------------------------------
+
+NOT_IMPORTABLE = {
+    "a syntax error": ("x = 1\ndef f(:\n", "SyntaxError", "tiny.py, line 2"),
+    "an exception": ("import torch\nx = torch.ones(2) @ torch.ones(3)\n", "RuntimeError", "tiny.py, line 2"),
+    "a package that is not allowed": ("import pandas\n", "`import pandas`", "tiny.py, line 1"),
+    "leaving": ("import sys\nsys.exit(0)\n", "SystemExit", "tiny.py, line 2"),
+    "ending the process": ("import os\nos._exit(0)\n", "exit code 0", ""),
+    "a crash": ("import ctypes\nctypes.string_at(0)\n", "SIGSEGV", ""),
+    "an endless loop": ("while True:\n    pass\n", "more than 1 s of CPU time", ""),
+    "too much memory": ("x = bytearray(10**11)\n", "memory", ""),
+    "a banned operator": ("import torch\ntorch.rnn_tanh_cell(*[torch.ones(1, 1)] * 6)\n", "is not allowed", "line 2"),
+    "bytes to the judge": ("import os\nos.write(3, b'\\xff' * 64)\n", "larger than may cross", ""),
+    "a frame to the judge": ("import os\nos.write(3, b'\\0\\0\\0\\x0c\\0\\0\\0\\0' + b'{\"error\": 1}')\n", "error", ""),
+    "a null byte": ("x = 1\0\n", "null", ""),
+    "nested brackets": ("x = " + "(" * 5000 + ")" * 5000 + "\n", "", ""),
+    "nested operators": ("x = " + "-" * 100_000 + "1\n", "", ""),
+    "no file of the name": ("", "", ""),
+}
+
+
+@pytest.mark.parametrize(("source", "words", "where"), NOT_IMPORTABLE.values(), ids=NOT_IMPORTABLE.keys())
+def test_what_cannot_be_imported_fails_every_check_alike(
+    desk: Any, hand_in: HandIn, source: str, words: str, where: str
+) -> None:
+    """Each check has the same clear finding, no points, and the class goes on; it is nobody's fault but theirs."""
+    submission = hand_in(source)
+    if not source:
+        submission = replace(submission, files={"other.py": b"x = 1\n"})
+    grade = desk.grade(submission)
+    assert grade.score == 0
+    assert grade.needs_human == ()
+    findings = {result.finding for result in grade.results}
+    assert len(findings) == 1
+    finding = findings.pop()
+    assert finding is not None
+    assert finding.kind == "loading"
+    assert finding.message.startswith("tiny.py cannot be imported: ")
+    assert words in finding.message
+    assert where in finding.where
+    assert len(set(desk.forks)) == 1
+
+
+STRANGE = {
+    "answers before they are asked": "import os\nos.write(3, bytes([0, 0, 0, 15, 0, 0, 0, 0]) + b'{\"loaded\":true}')\n",
+    "closes everything": "import os\nos.closerange(0, 64)\n",
+    "removes builtins": "import builtins\nfor name in list(vars(builtins)):\n    delattr(builtins, name)\n",
+    "removes modules": "import sys\nsys.modules.clear()\n",
+    "patches torch": "import torch\ntorch.Tensor.__add__ = None\ntorch.tensor = torch.save = print\n",
+    "patches json": "import json\njson.dumps = json.loads = lambda *a, **k: 1 / 0\n",
+    "traces": "import sys\nsys.settrace(lambda *a: 1 / 0)\n",
+    "ends later": "import atexit, threading, os\nthreading.Timer(0.01, lambda: os._exit(3)).start()\n",
+    "everything is everything": "def __getattr__(name):\n    return __getattr__\n",
+    "paints": "raise ValueError('\\x1b[2J\\x00[bold]' + chr(0xd800))\n",
+    "raises what cannot be raised": "class E(BaseException):\n    __str__ = __repr__ = None\n\n\nraise E\n",
+    "raises a group": "raise ExceptionGroup('x', [ValueError(1)])\n",
+    "interrupts": "raise KeyboardInterrupt\n",
+    "its module is another": "import sys\nsys.modules[__name__] = 5\n",
+}
+
+
+@pytest.mark.parametrize("source", STRANGE.values(), ids=STRANGE.keys())
+def test_no_submission_stops_the_grader(desk: Any, hand_in: HandIn, source: str) -> None:
+    """Whatever a file does, there is a grade with a result for every check, and it can be graded again."""
+    grade = desk.grade(hand_in(source))
+    assert len(grade.results) == 5
+    assert grade.score == 0
+    assert Outcome.GRADER_ERROR not in {result.outcome for result in grade.results}
+    assert desk.grade(hand_in()).score == 100
+
+
+@settings(max_examples=20, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.text(max_size=40) | st.binary(max_size=40))
+def test_no_text_stops_the_grader(desk: Any, hand_in: HandIn, text: str | bytes) -> None:
+    """Any text is graded; the grader itself is never at fault."""
+    content = text.encode(errors="replace") if isinstance(text, str) else text.decode("latin-1").encode()
+    grade = desk.grade(hand_in(content))
+    assert len(grade.results) == 5
+    assert grade.needs_human == ()
+
+
+def test_what_cannot_be_read_is_not_measured(desk: Any) -> None:
+    """A submission with a problem has no points for that reason, waits for a human, and starts nothing."""
+    pipeline = desk.pipeline(lend=False)
+    grade = pipeline.grade(Job(Submission("ada", "t1_tiny", {}, problem="tiny.py is missing"), SECRET))
+    assert (grade.score, grade.needs_human) == (0, ("not graded: tiny.py is missing",))
+    assert {result.finding.message for result in grade.results if result.finding} == {"tiny.py is missing"}
+    assert pipeline._workshop._zygotes == {}
+    assert stored(desk.ledger) == 0
+
+
+# --- our own faults --------------------------------------------------------------------------------------------------
+
+
+def test_our_own_fault_is_not_kept(desk: Any, hand_in: HandIn) -> None:
+    """Where the sandbox fails, every check is a grader error for a human; the next run measures again."""
+    pipeline = desk.pipeline()
+
+    def lost(*_: object) -> None:
+        raise SandboxError("no sandbox today")
+
+    pipeline._workshop.open = lost
+    grade = pipeline.grade(Job(hand_in(), SECRET))
+    assert set(outcomes(grade).values()) == {"grader_error"}
+    assert len(grade.needs_human) == 5
+    assert "provisional" in grade.notes[0]
+    assert stored(desk.ledger) == 0
+    assert desk.grade(hand_in()).score == 100
+
+
+def test_a_check_that_does_not_report_is_our_fault(
+    desk_for: Callable[[Path], Any], course: Path, hand_in: HandIn
+) -> None:
+    """A check file that breaks at import gives a grader error for its checks and leaves the others their points."""
+    file = course / "test_hidden.py"
+    file.write_text(file.read_text(encoding="utf-8").replace("from __future__ import annotations\n", "import no_such\n"))
+    grade = desk_for(course).grade(hand_in())
+    assert grade.score == 35
+    assert grade.needs_human == ("test_rnn_cell_repeats", "test_run", "test_fit")
+
+
+def test_a_lost_zygote_is_replaced(sandboxes: Any, tiny: Assignment, hand_in: HandIn) -> None:
+    """When a zygote is lost to the machine between two children, the next child comes from a new one."""
+    from autograder.checks.bench import Wish
+
+    wish = Wish(tiny.checks[0], "float64", 1)
+    with Workshop(tiny, sandboxes.layers) as workshop:
+        workshop.open(hand_in(), wish).close()
+        lost = workshop.zygote(heavy=False)
+        lost._process.kill()
+        lost._process.wait()
+        opened = workshop.open(hand_in(), wish)
+        assert torch.equal(opened.session.root.double(torch.ones(2)), torch.full((2,), 2.0))
+        opened.close()
+        assert workshop.zygote(heavy=False) is not lost
+    assert lost._process.returncode is not None
+
+
+# --- waiting ---------------------------------------------------------------------------------------------------------
+
+
+def test_a_child_that_only_waited_is_believed_when_it_was_alone(
+    desk: Any, hand_in: HandIn, edited: Edited, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Neither its result nor what builds on it is kept, until it has waited alone; then the usual rules hold for it."""
+    monkeypatch.setattr(host, "LEAST_WALL_S", 1.0)
+    monkeypatch.setattr(host, "WALL_FACTOR", 1)
+    submission = hand_in(edited((RIGHT_CELL, "__import__('threading').Event().wait()")))
+    grade = desk.grade(submission)
+    by_id = {result.id: result for result in grade.results}
+    assert outcomes(grade)["test_rnn_cell"] == "timed_out"
+    assert {id_ for id_, result in by_id.items() if waited(result)} == {
+        "test_rnn_cell",
+        "test_rnn_cell_repeats",
+        "test_run",
+    }
+    assert stored(desk.ledger) == 2
+    alone = desk.pipeline().grade(Job(submission, SECRET, alone=True))
+    assert outcomes(alone) == {
+        "test_double": "passed",
+        "test_rnn_cell": "timed_out",
+        "test_rnn_cell_repeats": "skipped",
+        "test_run": "passed",
+        "test_fit": "passed",
+    }
+    assert not any(waited(result) for result in alone.results)
+    assert stored(desk.ledger) == 5
+
+
+def test_a_file_that_waits_when_imported_is_believed_when_it_was_alone(
+    desk: Any, hand_in: HandIn, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The same for a submission that never comes to the end of its import."""
+    monkeypatch.setattr(host, "LEAST_WALL_S", 1.0)
+    monkeypatch.setattr(host, "WALL_FACTOR", 1)
+    submission = hand_in("import threading\nthreading.Event().wait()\n")
+    assert all(waited(result) for result in desk.grade(submission).results)
+    assert stored(desk.ledger) == 0
+    alone = desk.pipeline().grade(Job(submission, SECRET, alone=True))
+    assert {result.finding.kind for result in alone.results if result.finding} == {"loading"}
+    assert stored(desk.ledger) == 5
+
+
+def test_settings_can_be_sent_to_other_processes(tiny_folder: Path, tmp_path: Path) -> None:
+    """What a process needs to grade is a small frozen value; a job hides its secret when it is printed."""
+    made = Settings(tiny_folder, Confinement.REQUIRED, (), (), tmp_path, "0" * 64)
+    assert hash(made) == hash(replace(made))
+    job = Job(Submission("ada", "t1_tiny", {}), SECRET)
+    assert "secret" not in repr(job)
+    assert isinstance(Pipeline(made).assignment, Assignment)
+    assert Ledger(tmp_path).get("0" * 64) is None
