@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+import traceback
 from collections.abc import Callable
 from functools import wraps
 from pathlib import Path
@@ -33,6 +34,12 @@ def explained(command: Callable[..., None]) -> Callable[..., None]:
                 "\nautograder: stopped. What was measured is kept; the same command goes on from here.", err=True
             )
             sys.exit(130)
+        except click.ClickException:
+            raise
+        except Exception:  # noqa: BLE001 - whatever else: Python would exit with 1, which says that checks failed
+            traceback.print_exc()
+            click.echo("autograder: the lines above are a fault of the kit; please report them.", err=True)
+            sys.exit(AutograderError.exit_code)
 
     return run
 

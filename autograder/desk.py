@@ -136,11 +136,11 @@ class Desk:
 def _folder_of(root: Path, assignment: str) -> Path:
     import difflib
 
-    known = [path.name for path in sorted((root / "solutions").iterdir()) if (path / "assignment.yml").exists()]
+    known = [path.parent.name for path in sorted((root / "solutions").glob("*/assignment.yml"))]
     if assignment not in known:
         near = difflib.get_close_matches(assignment, known, 1)
         raise UsageError(
             f"there is no assignment {assignment!r}"
-            + (f"; did you mean {near[0]}?" if near else f"; there are {', '.join(known)}")
+            + (f"; did you mean {near[0]}?" if near else f"; there are {', '.join(known) or 'none here'}")
         )
     return root / "solutions" / assignment

@@ -134,22 +134,25 @@ def write(
     """Write the figures of an audit and return the file."""
     path = measured_file(root, assignment.id)
     path.parent.mkdir(parents=True, exist_ok=True)
+    ordered = sorted(verdicts, key=lambda v: (v.trial.kind, v.trial.variant.id, v.trial.round))
     document = {
         "assignment": assignment.id,
         "digest": digest(assignment.folder),
         "datasets": settings.datasets_digest,
         "torch": torch.__version__,
         "sandbox": list(settings.layers),
-        "faults": [f"{v.trial.kind} {v.trial.variant.id}: {v.fault}" for v in verdicts if v.fault],
-        "training": [
-            asdict(each) | {"gap": round(each.gap, 2), "spread": round(each.spread, 2)} for each in calibrations
-        ],
-        "programs": [
-            _row(v) for v in sorted(verdicts, key=lambda v: (v.trial.kind, v.trial.variant.id, v.trial.round))
-        ],
+        "faults": [f"{v.trial.kind} {v.trial.variant.id}: {v.fault}" for v in ordered if v.fault],
+        "training": [_training_row(each) for each in calibrations],
+        "programs": [_row(v) for v in ordered],
     }
     path.write_text(json.dumps(document, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
     return path
+
+
+def _training_row(each: Calibration) -> Mapping[str, Any]:
+    figures = asdict(each) | {"gap": round(each.gap, 2), "spread": round(each.spread, 2)}
+    infinite = {name: None for name, value in figures.items() if isinstance(value, float) and not math.isfinite(value)}
+    return figures | infinite  # JSON has no infinity
 
 
 def _row(v: Verdict) -> Mapping[str, Any]:

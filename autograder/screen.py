@@ -11,12 +11,13 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import TypeAdapter
 from rich.console import Console
-from rich.markup import escape
+from rich.markup import escape as escape_markup
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
 from autograder.grading import is_provisional
 from autograder.records import Assignment, Grade, Outcome
+from autograder.sandbox.faults import printable
 
 if TYPE_CHECKING:
     from autograder.audit import Verdict
@@ -31,6 +32,11 @@ LETTERS = {
     Outcome.SKIPPED: "[yellow]not run[/]",
     Outcome.GRADER_ERROR: "[bold magenta]grader error[/]",
 }
+
+
+def escape(text: str) -> str:
+    """Text as it is: nothing in it is markup, and nothing moves the cursor."""
+    return escape_markup(printable(text))
 
 
 class Screen:
@@ -80,7 +86,7 @@ class Screen:
 
     def _step(self, words: str) -> None:
         if self._progress is not None and self._task is not None:
-            self._progress.update(self._task, advance=1, last=words)
+            self._progress.update(self._task, advance=1, last=escape(words))
 
     def grades(self, assignment: Assignment, grades: Sequence[Grade], folder: Path) -> None:
         """Print one line a submission: score, what went wrong, what a human must look at."""
@@ -154,15 +160,14 @@ class Screen:
             ]
             click_echo(json.dumps(rows))
             return
-        table = Table(title=f"audit of {assignment.id}")
+        table = Table(title=escape(f"audit of {assignment.id}"))
         for name in ("program", "secret", "score", "did not pass"):
             table.add_column(name, overflow="fold", justify="right" if name in ("secret", "score") else "left")
         for v in sorted(verdicts, key=lambda v: (v.trial.kind, v.trial.variant.id, v.trial.round)):
             caught = ", ".join(v.caught_by) if len(v.caught_by) < 9 else f"{len(v.caught_by)} checks"
             mark = "[red]✗[/]" if v.fault else "[green]✓[/]"
-            table.add_row(
-                f"{mark} {v.trial.kind}: {escape(v.trial.variant.id)}", str(v.trial.round), str(v.grade.score), caught
-            )
+            name = f"{mark} {v.trial.kind}: {escape(v.trial.variant.id)}"
+            table.add_row(name, str(v.trial.round), str(v.grade.score), escape(caught))
         self._console.print(table)
         for v in verdicts:
             if v.fault:
@@ -188,7 +193,7 @@ def _row(grade: Grade) -> tuple[str, ...]:
     counts = {outcome: sum(r.outcome is outcome for r in grade.results) for outcome in Outcome}
     words = ", ".join(f"{count} {LETTERS[outcome]}" for outcome, count in counts.items() if count)
     first = next((r for r in grade.results if r.outcome not in (Outcome.PASSED, Outcome.SKIPPED)), None)
-    mend = f"{first.id}: {first.finding.message.splitlines()[0]}" if first and first.finding else ""
+    mend = f"{first.id}: {first.finding.message.partition(chr(10))[0]}" if first and first.finding else ""
     used = sum(result.cpu_s for result in grade.results)
     return escape(grade.student), f"{grade.score}/{grade.out_of}", words, escape(mend), f"{used:.1f}"
 

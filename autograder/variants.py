@@ -18,7 +18,7 @@ from autograder.records import Assignment, Submission
 from autograder.release import build
 
 MISTAKES, CHEATS, FAIR_PLAY, FAIR_PLAY_FOLDER = "mistakes.yml", "cheats.yml", "fair_play.yml", "fair_play"
-KEYS = frozenset({"id", "edits", "caught_by", "hint", "hint.ko", "why_not", "training_visible"})
+KEYS = frozenset({"id", "file", "edits", "caught_by", "hint", "hint.ko", "why_not", "training_visible"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,6 +153,8 @@ def _variant(assignment: Assignment, file: Path, entry: Mapping[str, Any]) -> Va
         raise ConfigurationError(
             f"{file}: {entry.get('id')}: unknown key {', '.join(sorted(unknown))}; known are {sorted(KEYS)}"
         )
+    if "id" not in entry or ("edits" in entry) is ("why_not" in entry):
+        raise ConfigurationError(f"{file}: {entry.get('id', 'an entry')} needs an id, and either edits or why_not")
     if "why_not" in entry:
         return Variant(entry["id"], {}, why_not=entry["why_not"])
     name = entry.get("file", assignment.files[0])

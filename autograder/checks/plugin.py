@@ -179,17 +179,19 @@ def meet_needs(
 ) -> tuple[str, ...] | CheckResult:
     """Return the parts that need a stand-in, or the check's result where it cannot run.
 
-    A name of a check must have passed. A name of a part must be right, or have a stand-in. What was not asked for (one
-    check alone, at home) stands in nobody's way, and where the grader failed, what builds on it is no zero either.
+    A name of a check must have passed. A name of a part must be right, or have a stand-in. What stood in for a needed
+    check stands in here, too: it passed with that, and may not without. What was not asked for (one check alone, at
+    home) stands in nobody's way, and where the grader failed, what builds on it is no zero either.
     """
-    stand_ins: list[str] = []
+    stand_ins: dict[str, None] = {}
     for name in check.needs:
         needed = [results[id_] for id_ in parts.get(name, (name,)) if id_ in results]
         broken = [result for result in needed if result.outcome is not Outcome.PASSED]
         if unsettled := [result for result in broken if is_unsettled(result)]:
             return _unsettled(check, unsettled[0])
+        stand_ins |= dict.fromkeys(part for result in needed for part in result.stand_ins)
         if broken and name in parts and name in STAND_INS:
-            stand_ins.append(name)
+            stand_ins[name] = None
         elif broken:
             words = f"Not run: it builds on {name}, and {broken[0].id} did not pass. Mend that first."
             return CheckResult(check.id, Outcome.SKIPPED, 0, check.points, Finding("needs", words))

@@ -39,6 +39,43 @@ def rnn_cell(
     return step(x, h, weight_ih, weight_hh, bias_ih, bias_hh)
 
 
+class RNNCell(nn.RNNCell):
+    """`torch.nn.RNNCell` with the course's signature; the names of its weights are the same."""
+
+    def __init__(self, input_size: int, hidden_size: int, nonlinearity: str = "tanh") -> None:
+        super().__init__(input_size, hidden_size, nonlinearity=nonlinearity)
+
+    def forward(self, x: Tensor, h: Tensor | None = None) -> Tensor:
+        """Next state (B, H)."""
+        return super().forward(x, h)
+
+
+def rnn_forward(cell: Any, x: Tensor, h0: Tensor | None = None) -> tuple[Tensor, Tensor]:
+    """All states (B, T, H) and the last one (B, H) of torch's RNN with the cell's weights, from x (B, T, I)."""
+    weights = [cell.weight_ih, cell.weight_hh, cell.bias_ih, cell.bias_hh]
+    run = torch.rnn_relu if cell.nonlinearity == "relu" else torch.rnn_tanh
+    start = x.new_zeros(x.shape[0], cell.hidden_size) if h0 is None else h0
+    out, h_n = run(x, start[None], weights, True, 1, 0.0, False, False, True)
+    return out, h_n[0]
+
+
+class RNN(nn.Module):
+    """Layers of `torch.nn.RNNCell` under the course's names, `cells.{l}.*`, run as torch's RNN."""
+
+    def __init__(self, input_size: int, hidden_size: int, num_layers: int = 1, nonlinearity: str = "tanh") -> None:
+        super().__init__()
+        sizes = [input_size] + [hidden_size] * (num_layers - 1)
+        self.cells = nn.ModuleList(nn.RNNCell(size, hidden_size, nonlinearity=nonlinearity) for size in sizes)
+
+    def forward(self, x: Tensor, h0: Tensor | None = None) -> tuple[Tensor, Tensor]:
+        """All states of the last layer (B, T, H) and the last state of every layer (L, B, H)."""
+        last = []
+        for layer, cell in enumerate(self.cells):
+            x, h_n = rnn_forward(cell, x, None if h0 is None else h0[layer])
+            last.append(h_n)
+        return x, torch.stack(last)
+
+
 def lstm_cell(
     x: Tensor, h: Tensor, c: Tensor, weight_ih: Tensor, weight_hh: Tensor, bias_ih: Tensor, bias_hh: Tensor
 ) -> tuple[Tensor, Tensor]:
@@ -135,13 +172,15 @@ def _torch_names(layer: EncoderLayer) -> dict[str, Tensor]:
 STAND_INS: Mapping[str, Callable[..., Any]] = MappingProxyType({
     stand_in.__name__: stand_in
     for stand_in in (
-        rnn_cell, lstm_cell, gru_cell, attend, scaled_dot_product_attention, MultiHeadAttention, EncoderLayer,
+        rnn_cell, RNNCell, rnn_forward, RNN, lstm_cell, gru_cell,
+        attend, scaled_dot_product_attention, MultiHeadAttention, EncoderLayer,
     )
 })  # fmt: skip
 
 _OPERATORS: Mapping[str, tuple[str, ...]] = MappingProxyType(
     {
         "rnn_cell": ("rnn_tanh_cell", "rnn_relu_cell"),
+        "rnn_forward": ("rnn_tanh", "rnn_relu"),
         "lstm_cell": ("lstm_cell", "_thnn_fused_lstm_cell"),
         "gru_cell": ("gru_cell", "_thnn_fused_gru_cell"),
     }

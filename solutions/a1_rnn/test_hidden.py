@@ -120,7 +120,7 @@ def test_rnn_forward_zero_state_is_like_x(student, reference, draw):
 
 
 @points(3)
-@needs("rnn_cell", "RNN")
+@needs("test_rnn")
 @hint("One initial and one final state for every layer, also where there is one layer. Are all options passed on?")
 @pytest.mark.parametrize("nonlinearity", ["tanh", "relu"])
 @pytest.mark.parametrize(("batch", "steps", "layers"), [(5, 7, 3), (1, 4, 2), (4, 1, 3), (3, 5, 1)])
@@ -133,7 +133,7 @@ def test_rnn_states(student, reference, draw, batch, steps, layers, nonlinearity
 
 
 @points(2)
-@needs("rnn_cell", "RNN")
+@needs("test_rnn")
 @hint("Does the gradient of the top layer reach the weights of the bottom layer?")
 def test_rnn_gradients(student, reference, draw):
     """Gradients flow through all layers of `RNN`, to x, to h0 and to every weight."""
@@ -142,7 +142,7 @@ def test_rnn_gradients(student, reference, draw):
 
 
 @points(3)
-@needs("rnn_cell", "RNN")
+@needs("test_rnn")
 @hint("Does .parameters() list every cell? Is each layer an object of its own, with the initial values of the handout?")
 def test_rnn_parameters(student, reference):
     """A new `RNN` has its own parameters for every layer, drawn from U(-1/sqrt(H), 1/sqrt(H))."""
@@ -164,7 +164,7 @@ def test_rnn_parameters(student, reference):
 
 
 @points(2)
-@needs("rnn_cell", "RNN")
+@needs("test_rnn")
 @hint("The returned state, passed in again, goes on where the first piece stopped. Rows of a batch never meet.")
 def test_rnn_in_pieces(student, draw):
     """`RNN` may be run piece by piece; it looks neither ahead nor at other rows."""
@@ -235,7 +235,7 @@ def test_rnn_cell_backward(student, draw):
 
 
 @points(3)
-@needs("rnn_cell", "CharRNN")
+@needs("CharRNN")
 @hint("Is h0 passed on to the RNN? Does every parameter get its gradient?")
 @pytest.mark.parametrize(("batch", "steps"), [(5, 7), (1, 1)])
 def test_char_rnn_state_and_gradients(student, reference, draw, batch, steps):
@@ -269,7 +269,7 @@ def lively(student: Any, reference: Any, draw: Draw, vocab: int, embed: int, hid
 
 
 @points(4)
-@needs("rnn_cell", "CharRNN")
+@needs("CharRNN")
 @hint("Does a higher temperature flatten or sharpen? Is the drawn id, with the returned state, the next input?")
 @pytest.mark.parametrize("temperature", [0.6, 2.0])
 def test_sample_distribution(student, reference, draw, temperature):
@@ -296,7 +296,7 @@ def test_sample_distribution(student, reference, draw, temperature):
 
 
 @points(1)
-@needs("rnn_cell", "test_sample_distribution")
+@needs("test_sample_distribution")
 @hint("Which generator do you draw from?")
 def test_sample_generator(student, reference, draw):
     """`sample` draws from the generator that it is given, and from nothing else."""
@@ -311,7 +311,7 @@ def test_sample_generator(student, reference, draw):
 
 
 @points(3)
-@needs("rnn_cell", "CharRNN", "test_truncated_bptt_logits")
+@needs("CharRNN", "test_truncated_bptt_logits")
 @hint("The value of the state goes on to the next piece, its graph does not.")
 @pytest.mark.parametrize("chunk", [1, 4, 20])
 def test_truncated_bptt_gradients(student, reference, draw, chunk):
@@ -426,7 +426,7 @@ def started_there(model: Any, weights: Mapping[str, Tensor]) -> None:
 
 
 @points(4)
-@needs("rnn_cell", "CharRNN", "char_loss")
+@needs("CharRNN", "char_loss")
 @trains(cpu_s=40)
 @hint("What has to be remembered is four steps away: does the gradient get there? Does every step of the loop learn?")
 def test_learns_echo(student, reference, draw, dataset):
@@ -454,7 +454,7 @@ def test_learns_echo(student, reference, draw, dataset):
 
 
 @points(3)
-@needs("rnn_cell", "CharRNN", "char_loss")
+@needs("CharRNN", "char_loss")
 @trains(cpu_s=40)
 @hint("About 2.6 nats is what the last letter alone tells. For less, the state has to carry what came before it.")
 def test_learns_names(student, reference, draw, dataset):

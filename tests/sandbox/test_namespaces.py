@@ -314,7 +314,7 @@ def test_privileges_are_gone_for_good(user: str, secret: Path) -> None:
             namespaces.drop_privileges(uid)
             held = bytearray(24)
             libc = libc_calls._libc()
-            libc.capget(struct.pack("=Ii", 0x20080522, 0), (namespaces.ctypes.c_char * 24).from_buffer(held))
+            libc.capget(struct.pack("=Ii", 0x20080522, 0), (libc_calls.ctypes.c_char * 24).from_buffer(held))
             bounding = [number for number in range(41) if libc.prctl(23, number, 0, 0, 0) == 1]
             return [any(held), bounding, os.getuid(), os.geteuid()]
 

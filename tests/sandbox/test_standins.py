@@ -19,7 +19,7 @@ from autograder.sandbox.bans import install
 from autograder.sandbox.standins import STAND_INS, attend, set_stand_in
 
 NAMES = (
-    "rnn_cell", "lstm_cell", "gru_cell", "attend", "scaled_dot_product_attention", "MultiHeadAttention", "EncoderLayer",
+    "rnn_cell", "RNNCell", "rnn_forward", "RNN", "lstm_cell", "gru_cell", "attend", "scaled_dot_product_attention", "MultiHeadAttention", "EncoderLayer",
 )  # fmt: skip
 BATCH, QUERIES, KEYS, MODEL, HEADS = 2, 3, 5, 8, 4
 
@@ -98,6 +98,32 @@ def test_rnn_cell_is_torch_s(nonlinearity: str) -> None:
     torch.testing.assert_close(STAND_INS["rnn_cell"](x, h, *weights, nonlinearity), expected)
     if nonlinearity == "tanh":
         torch.testing.assert_close(STAND_INS["rnn_cell"](x, h, *weights), expected)
+
+
+@pytest.mark.parametrize("nonlinearity", ["tanh", "relu"])
+@pytest.mark.parametrize("layers", [1, 3])
+def test_recurrent_layers_are_torch_s_own(layers: int, nonlinearity: str) -> None:
+    """`RNN`, and `rnn_forward` over a cell, give what torch.nn.RNN gives with the same weights, with h0 and without."""
+    ours = shaken(STAND_INS["RNN"](3, 4, layers, nonlinearity))
+    theirs = nn.RNN(3, 4, layers, nonlinearity, batch_first=True, dtype=torch.float64)
+    state = {f"{name}_l{layer}": ours.state_dict()[f"cells.{layer}.{name}"]
+             for layer in range(layers) for name in ("weight_ih", "weight_hh", "bias_ih", "bias_hh")}
+    theirs.load_state_dict(state)
+    x, h0 = drawn(2, 5, 3), drawn(layers, 2, 4)
+    for start in ((), (h0,)):
+        torch.testing.assert_close(ours(x, *start), theirs(x, *start))
+    if layers == 1:
+        out, h_n = STAND_INS["rnn_forward"](ours.cells[0], x, h0[0])
+        torch.testing.assert_close((out, h_n[None]), theirs(x, h0))
+
+
+def test_the_cell_module_is_torch_s_own() -> None:
+    """`RNNCell` gives what torch.nn.RNNCell gives with the same weights, relu included."""
+    x, h, weights = cell_arguments(1)
+    for nonlinearity in ("tanh", "relu"):
+        ours = loaded(STAND_INS["RNNCell"](3, 4, nonlinearity), weights)
+        torch.testing.assert_close(ours(x, h), loaded(nn.RNNCell(3, 4, nonlinearity=nonlinearity), weights)(x, h))
+
 
 
 def test_lstm_cell_is_torch_s() -> None:
@@ -209,9 +235,16 @@ def test_encoder_layer_has_the_course_s_names_and_honours_dropout() -> None:
 
 # ----- in a child, with everything banned ---------------------------------------------------------------------------
 
-MODULES = {"MultiHeadAttention": (MODEL, HEADS), "EncoderLayer": (MODEL, HEADS, 12)}
+MODULES = {
+    "RNNCell": (3, 4),
+    "RNN": (3, 4),
+    "MultiHeadAttention": (MODEL, HEADS),
+    "EncoderLayer": (MODEL, HEADS, 12),
+}
 ARGUMENTS: dict[str, tuple[Tensor, ...]] = {
     "rnn_cell": (*cell_arguments(1)[:2], *cell_arguments(1)[2]),
+    "RNNCell": cell_arguments(1)[:2],
+    "RNN": (drawn(2, 5, 3),),
     "lstm_cell": (*cell_arguments(4)[:2], drawn(2, 4), *cell_arguments(4)[2]),
     "gru_cell": (*cell_arguments(3)[:2], *cell_arguments(3)[2]),
     "attend": (drawn(2, 3, 6), drawn(2, 5, 6), drawn(2, 5, 7)),
@@ -253,7 +286,7 @@ def total(target: Any, name: str) -> list[float]:
     return [float(out.detach().sum()), *first.grad.flatten().tolist()]
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", ARGUMENTS)
 def test_stand_in_works_under_the_bans_and_the_submission_does_not(name: str) -> None:
     """The stand-in computes as without bans, gradients included; before and after it torch refuses."""
 

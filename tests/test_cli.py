@@ -1,0 +1,330 @@
+"""The verbs as people type them: help, exit codes, JSON, and words for what went wrong."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import CliRunner, Result
+
+from autograder import __version__
+from autograder.cli import main
+from autograder.desk import Desk
+from autograder.records import Confinement
+from autograder.sandbox import means
+
+VERBS = ("release", "grade", "status", "audit", "demo")
+SECRET = "a secret of the tests, thirty-two bytes and more"
+linux = pytest.mark.skipif(sys.platform != "linux", reason="the sandbox needs Linux")
+
+Write = Callable[..., Path]
+Type = Callable[..., Result]
+
+
+@pytest.fixture
+def typed(tiny_course: Path, monkeypatch: pytest.MonkeyPatch) -> Type:
+    """A function that runs the command in the course's folder: `typed("grade", "t1_tiny", folder)`."""
+    monkeypatch.chdir(tiny_course)
+    monkeypatch.setenv("AUTOGRADER_SECRET", SECRET)
+    return lambda *args: CliRunner().invoke(main, [str(arg) for arg in args])
+
+
+@pytest.fixture
+def submissions(tiny_course: Path, edited: Callable[..., str]) -> Path:
+    """A class of three: right work, a mistake, a file that nobody can read."""
+    folder = tiny_course / "handed_in"
+    (folder / "ada").mkdir(parents=True)
+    (folder / "ada" / "tiny.py").write_text(edited(), encoding="utf-8")
+    (folder / "bo.py").write_text(edited(("return 2 * x", "return 3 * x")), encoding="utf-8")
+    (folder / "eun.py").write_bytes(b"\xff\xfe")
+    return folder
+
+
+@pytest.fixture
+def lent(desk_for: Any, tiny_course: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Grading in this process, with the session's sandboxes."""
+    from autograder import fleet
+
+    desk = desk_for(tiny_course / "solutions" / "t1_tiny")
+
+    def pipeline(settings: Any) -> Any:
+        return desk.pipeline(
+            confinement=settings.confinement,
+            layers=settings.layers,
+            missing=settings.missing,
+            ledger=settings.ledger,
+            datasets_digest=settings.datasets_digest,
+        )
+
+    monkeypatch.setattr(fleet, "Pipeline", pipeline)
+
+
+# --- help ------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("verb", VERBS)
+def test_every_verb_explains_itself(typed: Type, verb: str) -> None:
+    """`--help` and `-h` say in a sentence what a verb does and list its options."""
+    for option in ("--help", "-h"):
+        said = typed(verb, option)
+        assert said.exit_code == 0
+        assert f"{verb} [OPTIONS]" in said.stdout
+        assert "--course" in said.stdout
+
+
+def test_the_command_lists_its_verbs_and_exit_codes(typed: Type) -> None:
+    """`autograder --help` shows every verb and what exit codes mean; `--version` its version."""
+    said = typed("--help")
+    assert all(f"\n  {verb} " in said.stdout for verb in VERBS)
+    assert "0 fine, 1 checks failed, 2 usage, 3 a fault of the grader" in said.stdout
+    assert __version__ in typed("--version").stdout
+
+
+def test_help_needs_neither_torch_nor_a_course(tmp_path: Path) -> None:
+    """Help is there without a course, and imports nothing heavy."""
+    code = "import sys; from autograder.cli import main; main(['grade', '--help'], standalone_mode=False); " + (
+        "print([name for name in ('torch', 'numpy', 'rich', 'pytest', 'pydantic') if name in sys.modules])"
+    )
+    said = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=True)
+    assert said.stdout.endswith("[]\n")
+
+
+# --- usage -----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("args", "words"),
+    [
+        (("grade", "t1_tinny", "."), "there is no assignment 't1_tinny'; did you mean t1_tiny?"),
+        (("grade", "quite_another", "."), "there is no assignment 'quite_another'; there are t1_tiny"),
+        (("audit", "t1_tin"), "did you mean t1_tiny?"),
+        (("audit", "t1_tiny", "--only", "no_such_program"), "t1_tiny has no program called no_such_program"),
+        (("grade", "t1_tiny", "no_such_folder"), "no_such_folder"),
+        (("grade", "t1_tiny"), "SUBMISSIONS"),
+        (("grade", "t1_tiny", ".", "--jobs", "0"), "--jobs"),
+        (("grade", "t1_tiny", ".", "--sandbox", "none"), "--sandbox"),
+        (("grade", "t1_tiny", ".", "--speed"), "--speed"),
+        (("grdae",), "grdae"),
+    ],
+)
+def test_wrong_usage_exits_with_two_and_says_why(typed: Type, args: tuple[str, ...], words: str) -> None:
+    """What cannot be meant is told in a sentence, with the nearest name where there is one; no traceback."""
+    said = typed(*args, *(["--sandbox", "best-effort"] if args[0] in {"grade", "audit"} and len(args) < 4 else []))
+    assert said.exit_code == 2, said.stderr
+    assert words in said.stderr
+    assert "Traceback" not in said.stderr
+    assert said.stdout == ""
+
+
+def test_outside_a_course_it_is_said_where_to_go(
+    typed: Type, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Without a course.yml above, every verb says so; `--course` names one from anywhere."""
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    monkeypatch.chdir(elsewhere)
+    for args in (("status", "t1_tiny"), ("audit",), ("release",), ("demo",)):
+        said = typed(*args)
+        assert said.exit_code == 2
+        assert "no course.yml in" in said.stderr
+    assert typed("status", "t1_tiny", "--course", tmp_path / "course").exit_code == 0
+
+
+def test_a_missing_or_weak_secret_stops_grading(
+    typed: Type, submissions: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Without the course secret nothing is graded, and it is said what makes one."""
+    monkeypatch.delenv("AUTOGRADER_SECRET")
+    said = typed("grade", "t1_tiny", submissions, "--sandbox", "best-effort")
+    assert said.exit_code == 2
+    assert "there is no course secret" in said.stderr
+    monkeypatch.setenv("AUTOGRADER_SECRET", "short")
+    said = typed("grade", "t1_tiny", submissions, "--sandbox", "best-effort")
+    assert said.exit_code == 2
+    assert "has 5 characters" in said.stderr
+
+
+def test_a_folder_without_submissions_is_told(typed: Type, tiny_course: Path) -> None:
+    """An empty folder, and a student who is not in it."""
+    (tiny_course / "empty").mkdir()
+    said = typed("grade", "t1_tiny", "empty", "--sandbox", "best-effort")
+    assert (said.exit_code, "holds no submission; expected a folder" in said.stderr) == (2, True)
+    (tiny_course / "empty" / "ada.py").write_text("x = 1\n", encoding="utf-8")
+    said = typed("grade", "t1_tiny", "empty", "--only", "bo", "--sandbox", "best-effort")
+    assert (said.exit_code, "holds no submission of bo" in said.stderr) == (2, True)
+
+
+def test_a_broken_course_is_told_with_its_line(typed: Type, tiny_course: Path) -> None:
+    """A YAML file or a check file that cannot be meant is named with its line."""
+    file = tiny_course / "solutions" / "t1_tiny" / "test_public.py"
+    file.write_text(file.read_text(encoding="utf-8").replace("@points(25)", "@points(24)"), encoding="utf-8")
+    said = typed("audit", "t1_tiny", "--sandbox", "best-effort")
+    assert said.exit_code == 2
+    assert "test_public.py:1: the points of all checks add up to 99" in said.stderr
+
+
+# --- our own faults --------------------------------------------------------------------------------------------------
+
+
+def test_required_confinement_that_is_not_there_exits_with_three(
+    typed: Type, submissions: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Grading refuses by default where the machine cannot confine, names the piece and the way out."""
+    monkeypatch.setattr(means, "survey", lambda: means.Means((), ("Landlock",), ()))
+    for args in (("grade", "t1_tiny", submissions), ("audit", "t1_tiny")):
+        said = typed(*args)
+        assert said.exit_code == 3
+        assert "missing Landlock" in said.stderr
+        assert "--sandbox best-effort" in said.stderr
+
+
+def test_an_interrupt_says_that_nothing_is_lost(
+    typed: Type, submissions: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Ctrl-C ends with one line and the exit code of an interrupt."""
+
+    def interrupted(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(Desk, "grade", interrupted)
+    said = typed("grade", "t1_tiny", submissions, "--sandbox", "best-effort")
+    assert said.exit_code == 130
+    assert "What was measured is kept; the same command goes on from here." in said.stderr
+    assert "Traceback" not in said.stderr
+
+
+def test_a_bug_of_ours_is_not_taken_for_failed_checks(
+    typed: Type, submissions: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An exception that nobody expected shows its traceback and exits with three, not with one."""
+
+    def buggy(*_: object, **__: object) -> None:
+        raise RuntimeError("a bug")
+
+    monkeypatch.setattr(Desk, "grade", buggy)
+    said = typed("grade", "t1_tiny", submissions, "--sandbox", "best-effort")
+    assert said.exit_code == 3
+    assert "RuntimeError: a bug" in said.stderr
+    assert "a fault of the kit" in said.stderr
+
+
+# --- grading ---------------------------------------------------------------------------------------------------------
+
+
+@linux
+def test_a_class_is_graded_and_kept(
+    typed: Type,
+    submissions: Path,
+    tiny_course: Path,
+    lent: None,  # noqa: ARG001
+    desk_for: Any,
+) -> None:
+    """`grade --json` prints every grade and writes one file a student; `status` and a second run need no measuring."""
+    said = typed("grade", "t1_tiny", submissions, "--sandbox", "best-effort", "--jobs", "1", "--json")
+    assert said.exit_code == 0, said.stderr
+    grades = {each["student"]: each for each in json.loads(said.stdout)}
+    assert {name: each["score"] for name, each in grades.items()} == {"ada": 100, "bo": 90, "eun": 0}
+    assert grades["eun"]["needs_human"][0].startswith("not graded: ")
+    assert {each["run"]["confinement"] for each in grades.values()} == {"best-effort"}
+    assert SECRET not in said.stdout
+    folder = tiny_course / "results" / "t1_tiny"
+    assert sorted(path.name for path in folder.iterdir()) == ["ada.json", "bo.json", "eun.json"]
+    status = typed("status", "t1_tiny", "--json")
+    assert {each["student"]: each["score"] for each in json.loads(status.stdout)} == {"ada": 100, "bo": 90, "eun": 0}
+    assert "from 0 to 100, median 90" in typed("status", "t1_tiny").stdout
+    again = typed(
+        "grade", "t1_tiny", submissions, "--sandbox", "best-effort", "--jobs", "1", "--only", "bo", "--out", "elsewhere"
+    )
+    assert again.exit_code == 0
+    assert "90/100" in again.stdout
+    assert [path.name for path in (tiny_course / "elsewhere").iterdir()] == ["bo.json"]
+
+
+@linux
+def test_a_fault_of_the_grader_is_the_exit_code(
+    typed: Type,
+    submissions: Path,
+    tiny_course: Path,
+    lent: None,  # noqa: ARG001
+) -> None:
+    """Where a check of the course's is broken, the class is graded, and the command ends with three."""
+    file = tiny_course / "solutions" / "t1_tiny" / "test_public.py"
+    text = file.read_text(encoding="utf-8").replace("same(student.double(x), x + x)", "same(student.double(x), x / 0 * x)")
+    file.write_text(text.replace("    x = draw(size, 3)", "    x = draw(size, 3)\n    1 / 0"), encoding="utf-8")
+    said = typed("grade", "t1_tiny", submissions, "--sandbox", "best-effort", "--jobs", "1", "--only", "ada")
+    assert said.exit_code == 3
+    assert "a human must look at ada: test_double" in said.stdout
+    assert "90/100" in said.stdout
+
+
+# --- audit and release -----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("holds", "code"), [(True, 0), (False, 1)])
+def test_an_audit_that_does_not_hold_exits_with_one(
+    typed: Type, monkeypatch: pytest.MonkeyPatch, holds: bool, code: int
+) -> None:
+    """Every assignment is audited, by default all of them; one fault in any is the exit code."""
+    seen: list[tuple[str, int, bool]] = []
+
+    def audit(self: Desk, rounds: int, only: tuple[str, ...], screen: object, *, prove: bool) -> bool:
+        seen.append((self.assignment.id, rounds, prove))
+        assert only == ()
+        assert screen is not None
+        return holds
+
+    monkeypatch.setattr(Desk, "audit", audit)
+    assert typed("audit", "--sandbox", "best-effort").exit_code == code
+    assert typed("audit", "t1_tiny", "t1_tiny", "--rounds", "3", "--sandbox", "best-effort").exit_code == code
+    assert typed("audit", "--prove", "--sandbox", "best-effort").exit_code == code
+    assert seen == [("t1_tiny", 1, False), ("t1_tiny", 3, False), ("t1_tiny", 3, False), ("t1_tiny", 5, True)]
+
+
+@linux
+def test_an_audit_of_some_programs_prints_json(
+    typed: Type,
+    lent: None,  # noqa: ARG001
+) -> None:
+    """`--only` picks programs by id or kind; the faults stand in the JSON; no secret of the course is needed."""
+    said = typed(
+        "audit", "t1_tiny", "--only", "solution", "--only", "mistake", "--json", "--jobs", "1", "--sandbox", "best-effort"
+    )
+    assert said.exit_code == 0, said.stdout + said.stderr
+    rows = json.loads(said.stdout)
+    assert sorted(row["id"] for row in rows) == [
+        "solution",
+        "tiny.no_clearing",
+        "tiny.no_tanh",
+        "tiny.stuck",
+        "tiny.triples",
+    ]
+    assert {row["fault"] for row in rows} == {""}
+
+
+def test_release_builds_and_makes_the_secret(
+    typed: Type, tiny_course: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """`release --json` names what it built; the first one makes the course's secret."""
+    monkeypatch.delenv("AUTOGRADER_SECRET")
+    said = typed("release", "--json")
+    assert said.exit_code == 0, said.stderr
+    (built,) = json.loads(said.stdout)
+    assert built["id"] == "t1_tiny"
+    assert {"tiny.py", "test_public.py", "handout.md"} <= set(built["files"])
+    assert (tiny_course / "assignments" / "t1_tiny" / "tiny.py").exists()
+    assert len((tiny_course / ".autograder" / "secret").read_bytes()) == 32
+    assert "t1_tiny: " in typed("release").stdout
+
+
+def test_the_desk_knows_its_machine(tiny_course: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A desk has the layers that the machine offers, and as many workers as asked for, or as there are cores."""
+    monkeypatch.setattr(means, "survey", lambda: means.Means(("seccomp",), ("Landlock",), ()))
+    monkeypatch.setattr("os.cpu_count", lambda: 6)
+    desk = Desk.at(tiny_course / "solutions", "t1_tiny", Confinement.BEST_EFFORT, None)
+    assert (desk.root, desk.layers, desk.missing, desk.workers) == (tiny_course, ("seccomp",), ("Landlock",), 6)
+    assert Desk.at(tiny_course, "t1_tiny", Confinement.BEST_EFFORT, 2).workers == 2

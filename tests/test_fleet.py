@@ -1,0 +1,140 @@
+"""A class over several processes: the same grades as by one, and what only waited is graded again alone."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from autograder import fleet
+from autograder.pipeline import Job, Settings
+from autograder.records import CheckResult, Confinement, Finding, Grade, Outcome, RunInfo, Submission
+
+Write = Callable[..., Path]
+SECRET = b"a secret of the tests, thirty-two bytes and more"
+
+CHEAP_HIDDEN = '''
+from autograder.checks import needs, points, same
+
+
+@points(65)
+@needs("rnn_cell")
+def test_run(student, reference, draw):
+    """Runs."""
+    args = [draw(3, 4, 5), draw(3, 7), draw(7, 5), draw(7, 7), draw(7), draw(7)]
+    same(student.run(*args), reference.run(*args))
+'''
+
+
+def without_timings(grade: Grade) -> Grade:
+    """A grade in which nothing depends on how fast the machine was."""
+    return replace(grade, results=tuple(replace(result, cpu_s=0.0, wall_s=0.0) for result in grade.results))
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="the sandbox needs Linux")
+def test_two_processes_give_the_grades_of_one(
+    write_tiny: Write, desk_for: Any, hand_in: Any, edited: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Every grade but its timings is the same, and the processes leave no folder behind."""
+    folder = write_tiny(tmp_path / "c", test_hidden__py=CHEAP_HIDDEN)
+    sources = {"ada": edited(), "bo": edited(("2 * x", "3 * x")), "eun": "def broken(:\n"}
+    jobs = [Job(hand_in(source, student), SECRET) for student, source in sources.items()]
+    desk = desk_for(folder)
+    alone = {job.submission.student: desk.pipeline(ledger=tmp_path / "one").grade(job) for job in jobs}
+    scratch = tmp_path / "scratch"
+    scratch.mkdir()
+    monkeypatch.setenv("TMPDIR", str(scratch))
+    settings = replace(desk.pipeline().settings, ledger=tmp_path / "two")
+    together: dict[str, Grade] = {}
+    fleet.grade_all(settings, jobs, 2, lambda job, grade: together.update({job.submission.student: grade}))
+    assert {name: without_timings(grade) for name, grade in together.items()} == {
+        name: without_timings(grade) for name, grade in alone.items()
+    }
+    assert [alone[name].score for name in sources] == [100, 90, 0]
+    assert not list(scratch.glob("autograder-*"))
+
+
+# --- the order of things ---------------------------------------------------------------------------------------------
+
+RUN = RunInfo(Confinement.BEST_EFFORT, (), (), "cpu", "2", "0", "0")
+
+
+class FakePipeline:
+    """Grades by name: `slow` waits until it is alone, `never` always does, `ill` raises."""
+
+    made: list[FakePipeline]
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+        self.graded: list[tuple[str, bool]] = []
+        self.closed = False
+        type(self).made.append(self)
+
+    def grade(self, job: Job) -> Grade:
+        """A grade whose only check may have waited."""
+        name = job.submission.student
+        self.graded.append((name, job.alone))
+        if name == "ill":
+            raise KeyboardInterrupt
+        waits = name == "never" or (name == "slow" and not job.alone)
+        finding = Finding("waited", "") if waits else None
+        result = CheckResult("a", Outcome.TIMED_OUT if waits else Outcome.PASSED, 0, 1, finding)
+        return Grade(name, "t", 0, 1, (result,), (), (), RUN, "d")
+
+    def close(self) -> None:
+        """Remember."""
+        self.closed = True
+
+
+@pytest.fixture
+def pipelines(monkeypatch: pytest.MonkeyPatch) -> list[FakePipeline]:
+    """The pipelines that were made."""
+    FakePipeline.made = []
+    monkeypatch.setattr(fleet, "Pipeline", FakePipeline)
+    return FakePipeline.made
+
+
+def graded(tmp_path: Path, *names: str) -> list[tuple[str, bool, Outcome]]:
+    """Who was handed out as done, whether alone, and how."""
+    settings = Settings(tmp_path, Confinement.BEST_EFFORT, (), (), tmp_path, "0")
+    done: list[tuple[str, bool, Outcome]] = []
+
+    def hear(job: Job, grade: Grade) -> None:
+        done.append((grade.student, job.alone, grade.results[0].outcome))
+
+    fleet.grade_all(settings, [Job(Submission(name, "t", {}), SECRET) for name in names], 1, hear)
+    return done
+
+
+def test_what_only_waited_is_graded_again_alone(pipelines: list[FakePipeline], tmp_path: Path) -> None:
+    """Its first grade is never heard of; after all others it is graded once more, and that counts."""
+    assert graded(tmp_path, "slow", "quick", "never", "last") == [
+        ("quick", False, Outcome.PASSED),
+        ("last", False, Outcome.PASSED),
+        ("slow", True, Outcome.PASSED),
+        ("never", True, Outcome.TIMED_OUT),
+    ]
+    first, second = pipelines
+    assert [name for name, _ in first.graded] == ["slow", "quick", "never", "last"]
+    assert second.graded == [("slow", True), ("never", True)]
+    assert first.closed
+    assert second.closed
+
+
+def test_nothing_to_do_starts_nothing(pipelines: list[FakePipeline], tmp_path: Path) -> None:
+    """Without jobs, and without anybody who waited, there is no further pipeline."""
+    assert graded(tmp_path) == []
+    assert pipelines == []
+    graded(tmp_path, "quick")
+    assert len(pipelines) == 1
+
+
+def test_an_interrupt_closes_the_sandbox(pipelines: list[FakePipeline], tmp_path: Path) -> None:
+    """Ctrl-C comes through, and the pipeline is closed on the way."""
+    with pytest.raises(KeyboardInterrupt):
+        graded(tmp_path, "quick", "ill", "last")
+    assert pipelines[0].closed

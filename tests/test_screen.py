@@ -1,0 +1,192 @@
+"""What an instructor sees: tables and progress in which nothing of a student's is markup, or JSON."""
+
+from __future__ import annotations
+
+import io
+import json
+import math
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from types import MappingProxyType
+
+import pytest
+from rich.console import Console
+
+from autograder.audit import Kind, Trial, Verdict
+from autograder.proof import Calibration
+from autograder.records import Assignment, CheckResult, Confinement, Evidence, Finding, Grade, Limits, Outcome, RunInfo
+from autograder.screen import Screen
+from autograder.variants import Variant
+
+RUN = RunInfo(Confinement.BEST_EFFORT, ("seccomp",), (), "cpu", "2", "0", "0")
+ASSIGNMENT = Assignment(
+    "t1_tiny", "Something [b]tiny[/b]", Path("t1_tiny"), ("tiny.py",), (), (), (), (), Limits(), MappingProxyType({}), ()
+)
+PAINT = "\x1b[31m\x07[red]x[/red] [/nothing] \\"
+SHOWN = "\N{REPLACEMENT CHARACTER}[31m\N{REPLACEMENT CHARACTER}[red]x[/red] [/nothing] \\"
+
+
+@pytest.fixture(autouse=True)
+def wide(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """A terminal on which nothing is folded."""
+    monkeypatch.setenv("COLUMNS", "400")
+    yield
+
+
+def grade(student: str = "ada", *results: CheckResult, **changes: object) -> Grade:
+    """A grade with one check that passed and the given ones."""
+    passed = CheckResult("test_a", Outcome.PASSED, 10, 10, cpu_s=0.25)
+    made = Grade(student, "t1_tiny", 10, 10 + 5 * len(results), (passed, *results), (), (), RUN, "d")
+    return replace(made, **changes)  # type: ignore[arg-type]
+
+
+def failed(message: str, outcome: Outcome = Outcome.FAILED) -> CheckResult:
+    """A check that did not pass."""
+    return CheckResult("test_b", outcome, 0, 5, Finding("values", message))
+
+
+def test_a_class_is_a_table(capsys: pytest.CaptureFixture[str]) -> None:
+    """One line a student: score, counts, the first thing to mend, CPU seconds; then notes and what a human must see."""
+    grades = [
+        grade("ada"),
+        grade("bo", failed("shape (3, 5) expected\nand more"), notes=("late",)),
+        grade("eun", failed("lost", Outcome.GRADER_ERROR), needs_human=("test_b",)),
+    ]
+    Screen().grades(ASSIGNMENT, grades, Path("results/t1_tiny"))
+    lines = capsys.readouterr().out.splitlines()
+    bo = next(line for line in lines if "│ bo" in line)
+    assert "10/15" in bo
+    assert "1 passed, 1 failed" in bo
+    assert "test_b: shape (3, 5) expected " in bo
+    assert "and more" not in bo
+    assert "3 results in results/t1_tiny, one JSON file a student" in lines
+    assert "bo: late" in lines
+    assert "a human must look at eun: test_b" in lines
+    assert any("Something [b]tiny[/b] (t1_tiny)" in line for line in lines)
+
+
+@pytest.mark.parametrize("where", ["student", "message", "id", "note", "human"])
+def test_nothing_of_a_students_is_markup(capsys: pytest.CaptureFixture[str], where: str) -> None:
+    """Brackets in names and messages are shown as they are, and what would move the cursor is replaced."""
+    made = {
+        "student": grade(PAINT, failed("x"), notes=("late",), needs_human=("x",)),
+        "message": grade("ada", failed(PAINT)),
+        "id": grade("ada", replace(failed("x"), id=PAINT)),
+        "note": grade("ada", notes=(PAINT,)),
+        "human": grade("ada", needs_human=(PAINT,)),
+    }[where]
+    screen = Screen()
+    screen.grades(ASSIGNMENT, [made], Path("results"))
+    screen.status([made], Path("results"))
+    out = capsys.readouterr().out
+    assert SHOWN in out
+    assert "\x1b" not in out
+    assert "\x07" not in out
+
+
+def test_an_empty_message_is_shown_as_nothing(capsys: pytest.CaptureFixture[str]) -> None:
+    """A finding without words does not stop the table."""
+    Screen().grades(ASSIGNMENT, [grade("ada", failed(""))], Path("results"))
+    assert "test_b:" in capsys.readouterr().out
+
+
+def test_progress_shows_names_as_they_are() -> None:
+    """On a terminal the last student is shown; brackets in the name are no markup and raise nothing."""
+    screen = Screen()
+    shown = io.StringIO()
+    screen._errors = Console(file=shown, force_terminal=True, width=200, highlight=False)
+    with screen.progress(ASSIGNMENT, 2, ("Landlock [a kernel]",)):
+        screen.advance(grade("[/x] \x1b]0;title\x07"))
+        screen.advance(grade("[bold]bo"))
+    out = shown.getvalue()
+    assert "[bold]bo 10/10" in out
+    assert "missing Landlock [a kernel]" in out
+    assert "\x1b]0;title" not in out
+
+
+def test_progress_is_silent_where_nobody_watches(capsys: pytest.CaptureFixture[str]) -> None:
+    """In a pipe there is no bar; a weak sandbox is said aloud all the same, beside the data."""
+    screen = Screen()
+    with screen.progress(ASSIGNMENT, 1, ()):
+        screen.advance(grade())
+    captured = capsys.readouterr()
+    assert (captured.out, captured.err) == ("", "")
+    with screen.progress(ASSIGNMENT, 1, ("seccomp",)):
+        pass
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    assert "best effort: not confined as it should be; missing seccomp" in captured.err
+
+
+def test_json_is_all_that_a_machine_gets(capsys: pytest.CaptureFixture[str]) -> None:
+    """The whole grades as JSON, whatever stands in them: infinities, escape sequences, other alphabets."""
+    odd = replace(failed(PAINT), evidence=Evidence(figures={"loss": math.inf}, curve=(math.nan,), stdout="한\x00"))
+    screen = Screen(as_json=True)
+    screen.grades(ASSIGNMENT, [grade("ada", odd)], Path("results"))
+    (document,) = json.loads(capsys.readouterr().out)
+    assert (document["student"], document["score"]) == ("ada", 10)
+    assert document["results"][1]["finding"]["message"] == PAINT
+    assert document["results"][1]["outcome"] == "failed"
+    screen.status([], Path("results"))
+    assert json.loads(capsys.readouterr().out) == []
+
+
+def test_status_tells_how_a_class_stands(capsys: pytest.CaptureFixture[str]) -> None:
+    """Range and median of the scores, a line for every check, what waits for a human, and a weak sandbox."""
+    weak = replace(RUN, missing=("namespaces",))
+    grades = [
+        grade("ada"),
+        grade("bo", failed("x"), score=3, run=weak),
+        grade("eun", failed("x", Outcome.GRADER_ERROR), needs_human=("test_b",), score=7),
+    ]
+    Screen().status(grades, Path("results"))
+    out = capsys.readouterr().out
+    assert "3 graded in results: from 3 to 10, median 7" in out
+    assert "waits for a human: eun: test_b" in out
+    assert "graded without full confinement: namespaces" in out
+    numbers = [line.split() for line in out.splitlines() if "test_b" in line and "│" in line]
+    assert [cell for cell in numbers[0] if cell != "│"] == ["test_b", "0", "1", "0", "1"]
+
+
+def test_status_of_nothing_says_what_to_do(capsys: pytest.CaptureFixture[str]) -> None:
+    """Where nothing is graded yet, the command that does it is named."""
+    Screen().status([], Path("results"))
+    assert "autograder grade ASSIGNMENT FOLDER" in capsys.readouterr().out
+
+
+def test_an_audit_is_a_table_and_its_faults(capsys: pytest.CaptureFixture[str]) -> None:
+    """One line a program in a fixed order, every fault in full, and how many; as JSON the same."""
+    verdicts = [
+        Verdict(Trial(Kind.STUB, Variant("stub", {}), 0), grade(), tuple(f"test_{n}" for n in range(12)), ""),
+        Verdict(Trial(Kind.MISTAKE, Variant("[x]", {}), 0), grade(), ("test_a",), "test_b passed it [although]"),
+    ]
+    Screen().audit(ASSIGNMENT, verdicts)
+    out = capsys.readouterr().out
+    assert "✗ mistake: [x]" in out
+    assert "✓ stub: stub" in out
+    assert out.index("mistake: [x]") < out.index("stub: stub")
+    assert "12 checks" in out
+    assert "mistake [x]: test_b passed it [although]" in out
+    assert "2 programs, 1 faults" in out
+    Screen(as_json=True).audit(ASSIGNMENT, verdicts)
+    rows = json.loads(capsys.readouterr().out)
+    assert [row["fault"] for row in rows] == ["", "test_b passed it [although]"]
+
+
+def test_a_calibration_is_a_line(capsys: pytest.CaptureFixture[str]) -> None:
+    """Where a bound lies, with a mark and, where it is wrong, why."""
+    good = Calibration("test_learns", 0.1, 0.01, 0.02, 0.5, "a.mistake", 9)
+    Screen().calibration([good, replace(good, bound=0.01)])
+    first, second = capsys.readouterr().out.splitlines()
+    assert first.startswith("✓ test_learns: right 0.01 to 0.02 (9 runs), bound 0.1, best mistake 0.5 (a.mistake)")
+    assert second.startswith("✗ test_learns")
+    assert second.endswith("does not lie between 0.02 and 0.5")
+
+
+def test_only_our_own_faults_fail_the_grader() -> None:
+    """A submission that cannot be read waits for a human, but the grader did its work."""
+    unread = grade("ada", failed("x"), needs_human=("not graded: x",))
+    ours = grade("bo", failed("x", Outcome.GRADER_ERROR))
+    assert not Screen().grader_failed([unread])
+    assert Screen().grader_failed([unread, ours])
