@@ -62,7 +62,7 @@ def sample(assignment: Assignment) -> Iterator[Variant]:
     yield solution(assignment)
     yield from _spread(fair_play(assignment), RIGHT)
     yield from _spread([mistake for mistake in mistakes(assignment) if mistake.files], WRONG)
-    yield from cheats(assignment)[:CHEATERS]
+    yield from _spread(cheats(assignment), CHEATERS)
     yield stub(assignment)
     first_part = next(iter(assignment.parts), "fit")
     yield _ruined(assignment, "crashes", CRASH.format(name=first_part))

@@ -13,9 +13,10 @@ from autograder.checks.home import AtHome, load_dataset
 from autograder.errors import SandboxError
 from autograder.records import Assignment, Check, CheckResult, Submission
 from autograder.sandbox import loading
-from autograder.sandbox.host import Child, ZygoteProcess
+from autograder.sandbox.host import ZygoteProcess
 from autograder.sandbox.order import Order
 from autograder.sandbox.remote import LocalTransport, Session
+from autograder.sandbox.transport import Child
 from autograder.sandbox.worker import Executor
 
 

@@ -1,7 +1,7 @@
 """A whole course in miniature, and the machinery to grade it: what the tests of the engine share.
 
-`t1_tiny` has all that a real assignment has: a part with a stand-in (`rnn_cell`), a check that builds on it, a property,
-a training loop, mistakes and fair-play variants. Its sandboxes start once a session and are lent to every pipeline.
+`t1_tiny` has all that a real assignment has: a part with a stand-in (`rnn_cell`), a check that builds on it, a
+property, a training loop, mistakes and fair play. Its sandboxes start once a session and are lent to every pipeline.
 """
 
 from __future__ import annotations
@@ -18,7 +18,8 @@ if TYPE_CHECKING:
     from autograder.checks.bench import Bench, Wish
     from autograder.pipeline import Pipeline
     from autograder.records import Assignment, CheckResult, Grade, Submission
-    from autograder.sandbox.host import Child, ZygoteProcess
+    from autograder.sandbox.host import ZygoteProcess
+    from autograder.sandbox.transport import Child
 
 SECRET = b"a secret of the tests, thirty-two bytes and more"
 
@@ -169,7 +170,9 @@ MISTAKES = """- id: tiny.triples
   caught_by: [test_rnn_cell]
   hint: "What bounds the state?"
 - id: tiny.stuck
-  edits: [{replace: "        h = rnn_cell(x[:, t], h, *weights)\\n    return h", with: "        last = rnn_cell(x[:, t], h, *weights)\\n    return last"}]
+  edits:
+    - {replace: "        h = rnn_cell(x[:, t], h,", with: "        last = rnn_cell(x[:, t], h,"}
+    - {replace: "    return h\\n    ###", with: "    return last\\n    ###"}
   caught_by: [test_run]
   hint: "Which state goes into the next step?"
 - id: tiny.no_clearing
@@ -198,7 +201,7 @@ Write = Callable[..., Path]
 
 
 def _write(root: Path, assignment: str = "t1_tiny", **replaced: str | None) -> Path:
-    """Write the course into `root` and return the assignment's folder; `tiny__py=...` replaces tiny.py, None drops it."""
+    """Write the course into `root`, return the assignment's folder; `tiny__py=...` replaces tiny.py, None drops it."""
     root.mkdir(parents=True, exist_ok=True)
     (root / "course.yml").write_text(COURSE.replace("t1_tiny", assignment), encoding="utf-8")
     folder = root / "solutions" / assignment

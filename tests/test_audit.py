@@ -24,7 +24,7 @@ Run = Callable[..., dict[str, Verdict]]
 
 @pytest.fixture
 def audited(desk_for: Callable[[Path], Any], monkeypatch: pytest.MonkeyPatch) -> Run:
-    """A function that audits an assignment with the session's sandboxes and returns the verdicts by program and round."""
+    """A function that audits an assignment with the session's sandboxes; verdicts come by program and round."""
 
     def run(folder: Path, rounds: int = 1, only: tuple[str, ...] = ()) -> dict[str, Verdict]:
         desk, assignment = desk_for(folder), load_assignment(folder)

@@ -87,9 +87,12 @@ def test_the_command_lists_its_verbs_and_exit_codes(typed: Type) -> None:
 
 def test_help_needs_neither_torch_nor_a_course(tmp_path: Path) -> None:
     """Help is there without a course, and imports nothing heavy."""
-    code = "import sys; from autograder.cli import main; main(['grade', '--help'], standalone_mode=False); " + (
-        "print([name for name in ('torch', 'numpy', 'rich', 'pytest', 'pydantic') if name in sys.modules])"
-    )
+    code = """
+import sys
+from autograder.cli import main
+main(['grade', '--help'], standalone_mode=False)
+print([name for name in ('torch', 'numpy', 'rich', 'pytest', 'pydantic') if name in sys.modules])
+"""
     said = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=True)
     assert said.stdout.endswith("[]\n")
 
@@ -121,9 +124,7 @@ def test_wrong_usage_exits_with_two_and_says_why(typed: Type, args: tuple[str, .
     assert said.stdout == ""
 
 
-def test_outside_a_course_it_is_said_where_to_go(
-    typed: Type, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_outside_a_course_it_is_said_where_to_go(typed: Type, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Without a course.yml above, every verb says so; `--course` names one from anywhere."""
     elsewhere = tmp_path / "elsewhere"
     elsewhere.mkdir()
@@ -221,7 +222,7 @@ def test_a_class_is_graded_and_kept(
     typed: Type,
     submissions: Path,
     tiny_course: Path,
-    lent: None,  # noqa: ARG001
+    lent: None,
     desk_for: Any,
 ) -> None:
     """`grade --json` prints every grade and writes one file a student; `status` and a second run need no measuring."""
@@ -250,11 +251,13 @@ def test_a_fault_of_the_grader_is_the_exit_code(
     typed: Type,
     submissions: Path,
     tiny_course: Path,
-    lent: None,  # noqa: ARG001
+    lent: None,
 ) -> None:
     """Where a check of the course's is broken, the class is graded, and the command ends with three."""
     file = tiny_course / "solutions" / "t1_tiny" / "test_public.py"
-    text = file.read_text(encoding="utf-8").replace("same(student.double(x), x + x)", "same(student.double(x), x / 0 * x)")
+    text = file.read_text(encoding="utf-8").replace(
+        "same(student.double(x), x + x)", "same(student.double(x), x / 0 * x)"
+    )
     file.write_text(text.replace("    x = draw(size, 3)", "    x = draw(size, 3)\n    1 / 0"), encoding="utf-8")
     said = typed("grade", "t1_tiny", submissions, "--sandbox", "best-effort", "--jobs", "1", "--only", "ada")
     assert said.exit_code == 3
@@ -288,11 +291,21 @@ def test_an_audit_that_does_not_hold_exits_with_one(
 @linux
 def test_an_audit_of_some_programs_prints_json(
     typed: Type,
-    lent: None,  # noqa: ARG001
+    lent: None,
 ) -> None:
     """`--only` picks programs by id or kind; the faults stand in the JSON; no secret of the course is needed."""
     said = typed(
-        "audit", "t1_tiny", "--only", "solution", "--only", "mistake", "--json", "--jobs", "1", "--sandbox", "best-effort"
+        "audit",
+        "t1_tiny",
+        "--only",
+        "solution",
+        "--only",
+        "mistake",
+        "--json",
+        "--jobs",
+        "1",
+        "--sandbox",
+        "best-effort",
     )
     assert said.exit_code == 0, said.stdout + said.stderr
     rows = json.loads(said.stdout)
@@ -306,9 +319,7 @@ def test_an_audit_of_some_programs_prints_json(
     assert {row["fault"] for row in rows} == {""}
 
 
-def test_release_builds_and_makes_the_secret(
-    typed: Type, tiny_course: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_release_builds_and_makes_the_secret(typed: Type, tiny_course: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """`release --json` names what it built; the first one makes the course's secret."""
     monkeypatch.delenv("AUTOGRADER_SECRET")
     said = typed("release", "--json")

@@ -107,7 +107,7 @@ def test_a_demo_needs_no_preparation(
         assert out is not None
         return ()
 
-    monkeypatch.setattr(demo.Desk, "grade", grade)
+    monkeypatch.setattr("autograder.desk.Desk.grade", grade)
     root = assignment.folder.parents[1]
     demo.run_demo(assignment.folder, tmp_path / "out", 1)
     assert graded == [("best-effort", tmp_path / "out" / "t1_tiny" / "submissions")]

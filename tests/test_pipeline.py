@@ -20,7 +20,7 @@ from autograder.errors import SandboxError
 from autograder.ledger import Ledger
 from autograder.pipeline import Job, Pipeline, Settings, waited
 from autograder.records import Assignment, Confinement, Grade, Outcome, Submission
-from autograder.sandbox import host
+from autograder.sandbox import transport
 from autograder.secret import fingerprint
 from autograder.workshop import Workshop
 
@@ -131,9 +131,7 @@ def test_the_same_work_of_another_student_is_not_measured_again(desk: Any, hand_
     ],
     ids=lambda change: next(iter(change)),
 )
-def test_whatever_could_change_a_result_is_part_of_its_key(
-    desk: Any, hand_in: HandIn, change: dict[str, Any]
-) -> None:
+def test_whatever_could_change_a_result_is_part_of_its_key(desk: Any, hand_in: HandIn, change: dict[str, Any]) -> None:
     """Another file, secret, device, sandbox or data set has other keys, for every check."""
     job, submission = Job(hand_in(), SECRET), change.pop("submission", b"")
     secret = change.pop("secret", SECRET)
@@ -170,14 +168,14 @@ def test_a_changed_check_is_measured_again_with_what_needs_it(
 
     def change() -> None:
         text = file.read_text(encoding="utf-8")
-        file.write_text(text.replace("    same(student.rnn_cell(*args)", "    # closer\n    same(student.rnn_cell(*args)"))
+        file.write_text(
+            text.replace("    same(student.rnn_cell(*args)", "    # closer\n    same(student.rnn_cell(*args)")
+        )
 
     assert measured_again(desk_for, course, hand_in(), change) == {"test_rnn_cell", "test_rnn_cell_repeats", "test_run"}
 
 
-def test_a_changed_leaf_is_measured_again_alone(
-    desk_for: Callable[[Path], Any], course: Path, hand_in: HandIn
-) -> None:
+def test_a_changed_leaf_is_measured_again_alone(desk_for: Callable[[Path], Any], course: Path, hand_in: HandIn) -> None:
     """A check on which nothing builds."""
     file = course / "test_hidden.py"
 
@@ -211,7 +209,9 @@ def test_a_changed_handout_measures_nothing_again(
         ("cpu_s: 1,", "cpu_s: 2,"),
     ],
 )
-def test_changed_settings_have_other_keys(desk_for: Callable[[Path], Any], course: Path, before: str, after: str) -> None:
+def test_changed_settings_have_other_keys(
+    desk_for: Callable[[Path], Any], course: Path, before: str, after: str
+) -> None:
     """Bans, limits and what may be imported decide about results."""
     job = Job(Submission("ada", "t1_tiny", {"tiny.py": b"x"}, digest="d"), SECRET)
     keys = desk_for(course).pipeline()._keys(job)
@@ -250,7 +250,9 @@ def test_a_killed_run_goes_on_where_it_stopped(desk: Any, hand_in: HandIn) -> No
     """After a kill in the middle of a submission, what was measured is kept, and only the rest is measured."""
     text = hand_in().files["tiny.py"].decode()
     order = [str(desk.folder), str(desk.ledger), desk.sandboxes.layers, desk.sandboxes.missing, SECRET.decode(), text]
-    run = subprocess.run([sys.executable, "-c", KILLED], input=json.dumps(order), text=True, capture_output=True)
+    run = subprocess.run(
+        [sys.executable, "-c", KILLED], input=json.dumps(order), text=True, capture_output=True, check=False
+    )
     assert run.returncode == -9, run.stderr
     assert stored(desk.ledger) == 2
     assert desk.grade(hand_in()).score == 100
@@ -258,13 +260,13 @@ def test_a_killed_run_goes_on_where_it_stopped(desk: Any, hand_in: HandIn) -> No
     assert stored(desk.ledger) == 5
 
 
-def test_an_interrupt_keeps_what_was_measured(
-    desk_for: Callable[[Path], Any], course: Path, hand_in: HandIn
-) -> None:
+def test_an_interrupt_keeps_what_was_measured(desk_for: Callable[[Path], Any], course: Path, hand_in: HandIn) -> None:
     """Ctrl-C while the judge works stops the run and is heard; the same command goes on from there."""
     solution = course / "tiny.py"
     text = solution.read_text(encoding="utf-8")
-    solution.write_text(text.replace("    for t in range(x.shape[1]):", "    raise KeyboardInterrupt\n    for t in ():"))
+    solution.write_text(
+        text.replace("    for t in range(x.shape[1]):", "    raise KeyboardInterrupt\n    for t in ():")
+    )
     with pytest.raises(KeyboardInterrupt):
         desk_for(course).grade(hand_in())
     assert stored(desk_for(course).ledger) == 3
@@ -283,7 +285,11 @@ NOT_IMPORTABLE = {
     "too much memory": ("x = bytearray(10**11)\n", "memory", ""),
     "a banned operator": ("import torch\ntorch.rnn_tanh_cell(*[torch.ones(1, 1)] * 6)\n", "is not allowed", "line 2"),
     "bytes to the judge": ("import os\nos.write(3, b'\\xff' * 64)\n", "larger than may cross", ""),
-    "a frame to the judge": ("import os\nos.write(3, b'\\0\\0\\0\\x0c\\0\\0\\0\\0' + b'{\"error\": 1}')\n", "error", ""),
+    "a frame to the judge": (
+        "import os\nos.write(3, b'\\0\\0\\0\\x0c\\0\\0\\0\\0' + b'{\"error\": 1}')\n",
+        "error",
+        "",
+    ),
     "a null byte": ("x = 1\0\n", "null", ""),
     "nested brackets": ("x = " + "(" * 5000 + ")" * 5000 + "\n", "", ""),
     "nested operators": ("x = " + "-" * 100_000 + "1\n", "", ""),
@@ -314,7 +320,7 @@ def test_what_cannot_be_imported_fails_every_check_alike(
 
 
 STRANGE = {
-    "answers before they are asked": "import os\nos.write(3, bytes([0, 0, 0, 15, 0, 0, 0, 0]) + b'{\"loaded\":true}')\n",
+    "answers first": "import os\nos.write(3, bytes([0, 0, 0, 15, 0, 0, 0, 0]) + b'{\"loaded\":true}')\n",
     "closes everything": "import os\nos.closerange(0, 64)\n",
     "removes builtins": "import builtins\nfor name in list(vars(builtins)):\n    delattr(builtins, name)\n",
     "removes modules": "import sys\nsys.modules.clear()\n",
@@ -385,7 +391,9 @@ def test_a_check_that_does_not_report_is_our_fault(
 ) -> None:
     """A check file that breaks at import gives a grader error for its checks and leaves the others their points."""
     file = course / "test_hidden.py"
-    file.write_text(file.read_text(encoding="utf-8").replace("from __future__ import annotations\n", "import no_such\n"))
+    file.write_text(
+        file.read_text(encoding="utf-8").replace("from __future__ import annotations\n", "import no_such\n")
+    )
     grade = desk_for(course).grade(hand_in())
     assert grade.score == 35
     assert grade.needs_human == ("test_rnn_cell_repeats", "test_run", "test_fit")
@@ -415,8 +423,8 @@ def test_a_child_that_only_waited_is_believed_when_it_was_alone(
     desk: Any, hand_in: HandIn, edited: Edited, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Neither its result nor what builds on it is kept, until it has waited alone; then the usual rules hold for it."""
-    monkeypatch.setattr(host, "LEAST_WALL_S", 1.0)
-    monkeypatch.setattr(host, "WALL_FACTOR", 1)
+    monkeypatch.setattr(transport, "LEAST_WALL_S", 1.0)
+    monkeypatch.setattr(transport, "WALL_FACTOR", 1)
     submission = hand_in(edited((RIGHT_CELL, "__import__('threading').Event().wait()")))
     grade = desk.grade(submission)
     by_id = {result.id: result for result in grade.results}
@@ -443,8 +451,8 @@ def test_a_file_that_waits_when_imported_is_believed_when_it_was_alone(
     desk: Any, hand_in: HandIn, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The same for a submission that never comes to the end of its import."""
-    monkeypatch.setattr(host, "LEAST_WALL_S", 1.0)
-    monkeypatch.setattr(host, "WALL_FACTOR", 1)
+    monkeypatch.setattr(transport, "LEAST_WALL_S", 1.0)
+    monkeypatch.setattr(transport, "WALL_FACTOR", 1)
     submission = hand_in("import threading\nthreading.Event().wait()\n")
     assert all(waited(result) for result in desk.grade(submission).results)
     assert stored(desk.ledger) == 0

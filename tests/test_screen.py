@@ -5,7 +5,6 @@ from __future__ import annotations
 import io
 import json
 import math
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from types import MappingProxyType
@@ -21,17 +20,26 @@ from autograder.variants import Variant
 
 RUN = RunInfo(Confinement.BEST_EFFORT, ("seccomp",), (), "cpu", "2", "0", "0")
 ASSIGNMENT = Assignment(
-    "t1_tiny", "Something [b]tiny[/b]", Path("t1_tiny"), ("tiny.py",), (), (), (), (), Limits(), MappingProxyType({}), ()
+    "t1_tiny",
+    "Something [b]tiny[/b]",
+    Path("t1_tiny"),
+    ("tiny.py",),
+    (),
+    (),
+    (),
+    (),
+    Limits(),
+    MappingProxyType({}),
+    (),
 )
 PAINT = "\x1b[31m\x07[red]x[/red] [/nothing] \\"
 SHOWN = "\N{REPLACEMENT CHARACTER}[31m\N{REPLACEMENT CHARACTER}[red]x[/red] [/nothing] \\"
 
 
 @pytest.fixture(autouse=True)
-def wide(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+def wide(monkeypatch: pytest.MonkeyPatch) -> None:
     """A terminal on which nothing is folded."""
     monkeypatch.setenv("COLUMNS", "400")
-    yield
 
 
 def grade(student: str = "ada", *results: CheckResult, **changes: object) -> Grade:

@@ -69,7 +69,7 @@ def test_several_edits_apply_in_order(course: Callable[..., Assignment]) -> None
 )
 def test_a_list_that_cannot_be_meant_is_refused(course: Callable[..., Assignment], text: str, words: str) -> None:
     """The error names the file, the entry and what is wrong with it."""
-    with pytest.raises(ConfigurationError, match="mistakes.yml") as caught:
+    with pytest.raises(ConfigurationError, match=r"mistakes\.yml") as caught:
         variants.mistakes(course(mistakes__yml=text))
     assert words in str(caught.value)
 
@@ -105,7 +105,9 @@ def test_lazy_students_have_shapes_and_nothing_else(tiny: Assignment, module_of:
     lazy = {variant.id: variant.files["tiny.py"].decode() for variant in variants.lazy_students(tiny)}
     assert len(lazy) == 5
     x = torch.ones(2, 3)
-    zeros, random, echo, error = (module_of(lazy[f"lazy_{name}"])[0] for name in ("zeros", "random", "echo", "value_error"))
+    zeros, random, echo, error = (
+        module_of(lazy[f"lazy_{name}"])[0] for name in ("zeros", "random", "echo", "value_error")
+    )
     assert torch.equal(zeros.double(x), torch.zeros(2, 3))
     assert random.double(x).shape == (2, 3)
     assert not torch.equal(random.double(x), 2 * x)

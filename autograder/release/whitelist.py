@@ -123,9 +123,8 @@ def _readme(assignment: Assignment) -> str:
 1. Read [handout.md](handout.md){korean}: what to write, the shapes, the equations and their sources.
 2. Fill in {names}: replace every `raise NotImplementedError(...)`, from top to bottom. Names and signatures stay.
 3. Check as often as you like, from the folder that holds `assignments/`:
-   - `autograder check {assignment.id}` runs the public checks and looks at imports, bans and readiness for a GPU;
-   - `pytest assignments/{assignment.id}` runs the public checks alone (`-k NAME` picks some of them).
-4. Hand in with `autograder submit {assignment.id}`.
+   `pytest assignments/{assignment.id}` runs the public checks (`-k NAME` picks some of them).
+4. Hand in {names} where your course collects it.
 
 The public checks are worth {public} of {total} points. The others run after you hand in, on other inputs.
 Changes in any file but {names} have no effect on your points.

@@ -1,43 +1,27 @@
-"""The judge's side of the sandbox: starts zygotes, asks for children, carries frames, enforces the wall clock."""
+"""The judge's side of the sandbox: starts zygotes, asks them for children, hears how these ended."""
 
 from __future__ import annotations
 
 import contextlib
 import json
 import os
-import selectors
-import signal
 import socket
 import subprocess
 import sys
 import tempfile
-import time
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Self
 
-from autograder.errors import SandboxError, WireError
-from autograder.records import Limits, Outcome
-from autograder.sandbox import namespaces, wire
-from autograder.sandbox.faults import ChildEnded, student_fault
+from autograder.errors import SandboxError
+from autograder.records import Limits
+from autograder.sandbox import namespaces, transport
 from autograder.sandbox.order import Order
+from autograder.sandbox.transport import Child
 
 SCRATCH_FILES = 512
-WALL_FACTOR = 10
-LEAST_WALL_S = 30.0
 START_S = 120.0
-READ_AT_ONCE = 1 << 20
 THREADS = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "OMP_THREAD_LIMIT"), "1")
-
-
-@dataclass(frozen=True, slots=True)
-class Usage:
-    """What a child used, and what it printed."""
-
-    cpu_s: float
-    stdout: str
-    stderr: str
 
 
 class ZygoteProcess:
@@ -122,14 +106,14 @@ class ZygoteProcess:
 
     def ends(self, number: int) -> bool:
         """Whether a child that hung up ends by itself, within the least wall time."""
-        self._control.settimeout(LEAST_WALL_S)
+        self._control.settimeout(transport.LEAST_WALL_S)
         with contextlib.suppress(TimeoutError):
             self._listen(number)
         return number in self._ended
 
     def await_end(self, number: int) -> tuple[int, float]:
         """Return wait status and CPU seconds of a child that has ended or was killed."""
-        self._control.settimeout(LEAST_WALL_S)
+        self._control.settimeout(transport.LEAST_WALL_S)
         try:
             self._listen(number)
         except TimeoutError as error:
@@ -166,157 +150,6 @@ class ZygoteProcess:
 
     def __exit__(self, *_: object) -> None:
         self.close()
-
-
-@dataclass
-class Child:
-    """One child, from the judge's side: a transport that also drains what it prints."""
-
-    zygote: ZygoteProcess
-    number: int
-    channel: socket.socket
-    pipes: tuple[int, int]
-    limits: Limits
-    cpu_s: int
-    printed: tuple[bytearray, bytearray] = field(default_factory=lambda: (bytearray(), bytearray()))
-    usage: Usage | None = None
-
-    def __post_init__(self) -> None:
-        self.channel.setblocking(False)
-        for pipe in self.pipes:
-            os.set_blocking(pipe, False)
-        self._selector = selectors.DefaultSelector()
-        self._selector.register(self.channel, selectors.EVENT_READ)
-        for index, pipe in enumerate(self.pipes):
-            self._selector.register(pipe, selectors.EVENT_READ, index)
-        self._deadline = time.monotonic() + max(LEAST_WALL_S, WALL_FACTOR * self.cpu_s)
-
-    def wait_loaded(self) -> None:
-        """Wait until the submission is imported. Raises StudentFault, or SandboxError for a fault of ours."""
-        try:
-            locked = wire.unpack(self._receive(), wire.Plain())
-        except ChildEnded as error:
-            words = self.usage.stderr.strip() if self.usage else ""
-            raise SandboxError(f"a child ended before it was locked: {words or error}") from error
-        if locked.get("locked") is not True:
-            raise SandboxError("a child did not lock itself")
-        answer = wire.unpack(self._receive(), wire.Plain())
-        if "error" in answer:
-            raise student_fault(answer["error"])
-
-    def exchange(self, frame: bytes) -> bytes:
-        """Return the child's answer to a frame. Raises ChildEnded, or WireError for bytes that are no frame."""
-        if self.usage is not None:
-            raise ChildEnded(Outcome.CRASHED, "the process had already ended")
-        self.send(frame)
-        return self._receive()
-
-    def send(self, frame: bytes) -> None:
-        """Send a frame; a child that does not read is ended by the clock."""
-        rest = memoryview(frame)
-        while rest:
-            try:
-                rest = rest[self.channel.send(rest) :]
-            except BlockingIOError:
-                self._wait(selectors.EVENT_READ | selectors.EVENT_WRITE)
-            except (BrokenPipeError, ConnectionResetError):
-                raise self._post_mortem() from None
-
-    def _receive(self) -> bytes:
-        header = self._read_exactly(wire.HEADER.size)
-        try:
-            return header + self._read_exactly(wire.body_length(header))
-        except WireError:
-            self.close()
-            raise
-
-    def _read_exactly(self, count: int) -> bytes:
-        buffer = bytearray()
-        while len(buffer) < count:
-            try:
-                chunk = self.channel.recv(min(count - len(buffer), READ_AT_ONCE))
-            except BlockingIOError:
-                self._wait(selectors.EVENT_READ)
-                continue
-            except ConnectionResetError:
-                chunk = b""
-            if not chunk:
-                raise self._post_mortem()
-            buffer += chunk
-        return bytes(buffer)
-
-    def _wait(self, events: int) -> None:
-        """Wait for the channel, draining what the child prints meanwhile; past the deadline the child is killed."""
-        self._selector.modify(self.channel, events)
-        ready = self._selector.select(self._deadline - time.monotonic())
-        if not ready:
-            raise self._post_mortem(waited=True)
-        for key, _ in ready:
-            if key.data is not None:
-                self._drain(key.data)
-
-    def _drain(self, index: int) -> None:
-        """Keep the first of what was printed, throw the rest away."""
-        try:
-            chunk = os.read(self.pipes[index], READ_AT_ONCE)
-        except BlockingIOError:
-            return
-        if not chunk:
-            with contextlib.suppress(KeyError):
-                self._selector.unregister(self.pipes[index])
-        room = self.limits.output_kb * 1024 - len(self.printed[index])
-        self.printed[index].extend(chunk[: max(room, 0)])
-
-    def _post_mortem(self, *, waited: bool = False) -> ChildEnded:
-        """End the child and say how it ended; one that hung up and lives on is one that only waits."""
-        waited = waited or not self.zygote.ends(self.number)
-        if waited:
-            self.zygote.kill(self.number)
-        status = self._end()
-        assert self.usage is not None
-        if waited:
-            return ChildEnded(Outcome.TIMED_OUT, "it waited for something that never came", waited=True)
-        return how_it_ended(status, self.usage.cpu_s, self.cpu_s, self.usage.stderr)
-
-    def _end(self) -> int:
-        self.channel.close()
-        cpu_s = 0.0
-        try:
-            status, cpu_s = self.zygote.await_end(self.number)
-        finally:
-            self._clear_away(cpu_s)
-        return status
-
-    def _clear_away(self, cpu_s: float) -> None:
-        for index, pipe in enumerate(self.pipes):
-            with contextlib.suppress(OSError):
-                self._drain(index)
-            os.close(pipe)
-        self._selector.close()
-        out, err = (bytes(text).decode("utf-8", "replace") for text in self.printed)
-        self.usage = Usage(cpu_s, out, err)
-
-    def close(self) -> Usage:
-        """End the child if it lives, and return what it used. It is reaped when this returns."""
-        if self.usage is None:
-            self.zygote.kill(self.number)
-            with contextlib.suppress(SandboxError):  # a zygote that died took its children along
-                self._end()
-        assert self.usage is not None
-        return self.usage
-
-
-def how_it_ended(status: int, used_cpu_s: float, limit_s: int, stderr: str) -> ChildEnded:
-    """Return, as an outcome with words for the student, how a child ended that was not told to."""
-    if os.WIFSIGNALED(status):
-        number = os.WTERMSIG(status)
-        if number == signal.SIGXCPU or (number == signal.SIGKILL and used_cpu_s >= limit_s - 0.5):
-            return ChildEnded(Outcome.TIMED_OUT, f"it used more than {limit_s} s of CPU time")
-        if number == signal.SIGKILL or "MemoryError" in stderr or "bad_alloc" in stderr:
-            return ChildEnded(Outcome.OUT_OF_MEMORY, "it asked for more memory than it may use")
-        return ChildEnded(Outcome.CRASHED, f"the process was ended by {signal.Signals(number).name}")
-    code = os.WEXITSTATUS(status)
-    return ChildEnded(Outcome.CRASHED, f"the process ended itself with exit code {code}; a submission must not exit")
 
 
 @contextlib.contextmanager

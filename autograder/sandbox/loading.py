@@ -43,6 +43,7 @@ class Inert(ModuleType):
         return trange if name == "trange" else Inert(f"{self.__name__}.{name}")
 
     def __call__(self, *args: Any, **_: Any) -> Any:
+        """Return something inert that loops over what tqdm was given."""
         return Inert(self.__name__, args[0] if args and self.__name__.startswith("tqdm") else None)
 
     def __iter__(self) -> Any:

@@ -139,22 +139,27 @@ def test_an_answer_that_a_check_cannot_work_with_is_the_students(
 
 
 def broken(_: Mapping[str, Any]) -> None:
+    """A bug of the check's own."""
     raise ZeroDivisionError("a bug in the check")
 
 
 def skipping(_: Mapping[str, Any]) -> None:
+    """A check that takes itself out."""
     pytest.skip("no time today")
 
 
 def asks_for_nothing_that_is(fixtures: Mapping[str, Any]) -> None:
+    """A check of a function that the handout does not name."""
     fixtures["student"].no_such_function()
 
 
 def too_strict(fixtures: Mapping[str, Any]) -> None:
+    """A check that nobody can pass."""
     check_that(fixtures["draw"](1).item() > 1e9, "never true")
 
 
 def leaves(_: Mapping[str, Any]) -> None:
+    """A check that ends the process."""
     raise SystemExit
 
 
@@ -224,7 +229,7 @@ def test_an_exception_is_told_by_its_kind_and_place(
     finding = result.finding
     assert finding is not None
     assert (result.outcome, finding.kind) == (Outcome.FAILED, kind)
-    assert words.split(" is not")[0] in finding.message or kind == "banned"
+    assert words.split(" is not", maxsplit=1)[0] in finding.message or kind == "banned"
     assert finding.where.startswith("tiny.py, line ")
     assert finding.where.endswith("in double")
     assert "inputs were" not in finding.message
@@ -246,7 +251,9 @@ def test_a_refused_operator_is_told_even_when_its_exception_is_hidden(
     local_bench: Local, tiny: Assignment, edited: Callable[..., str]
 ) -> None:
     """A submission that swallows the refusal and then fails is told that it was banned; the calls stand in evidence."""
-    source = "try:\n        torch.rnn_tanh_cell(*[x] * 6)\n    except Exception:\n        raise ValueError('hm') from None"
+    source = (
+        "try:\n        torch.rnn_tanh_cell(*[x] * 6)\n    except Exception:\n        raise ValueError('hm') from None"
+    )
     result = cases(local_bench(tiny, edited(("return 2 * x", source)))[0], doubles)
     assert result.finding is not None
     assert result.finding.kind == "banned"

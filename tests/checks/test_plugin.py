@@ -1,4 +1,4 @@
-"""Checks as pytest tests: in which order they run, what is skipped or stood in for, and how it is at a student's desk."""
+"""Checks as pytest tests: in which order they run, what is skipped or stood in for, and how it is at home."""
 
 from __future__ import annotations
 
@@ -20,6 +20,7 @@ from autograder.checks.plugin import in_order_of_needs, meet_needs
 from autograder.course import load_assignment
 from autograder.errors import SandboxError
 from autograder.records import Assignment, Check, CheckResult, Finding, Outcome, Visibility
+from autograder.sandbox.faults import ChildEnded
 
 torch.set_num_threads(1)
 
@@ -170,6 +171,22 @@ def test_all_cases_must_pass(local_bench: Local, tiny: Assignment, edited: Edite
     assert run.order == ALL
 
 
+def test_after_a_time_out_no_further_case_runs(local_bench: Local, tiny: Assignment) -> None:
+    """The second case of a check would only run into the same limit; other checks have their own time."""
+    bench, run = local_bench(tiny)
+    open_student, asked = bench.open_student, []
+
+    def slow(wish: Any) -> Any:
+        asked.append(wish.check.id)
+        if wish.check.id == "test_double":
+            raise ChildEnded(Outcome.TIMED_OUT, "it used more than 1 s of CPU time")
+        return open_student(wish)
+
+    run_checks(replace(bench, open_student=slow))
+    assert asked.count("test_double") == 1
+    assert (outcomes(run)["test_double"], outcomes(run)["test_fit"]) == ("timed_out", "passed")
+
+
 def test_two_assignments_in_one_process_keep_their_own_checks(
     local_bench: Local, tiny: Assignment, write_tiny: Write, tmp_path: Path
 ) -> None:
@@ -228,6 +245,14 @@ def test_the_instructors_own_settings_of_pytest_change_nothing(
     assert os.environ["PYTEST_ADDOPTS"] == "--maxfail=1 --no-such-option"
 
 
+def test_leaving_at_import_is_told_like_an_exception(local_bench: Local, tiny: Assignment) -> None:
+    """At home, too, a file that calls `sys.exit` fails its checks with the line, and pytest goes on."""
+    bench, run = local_bench(tiny, "import sys\nsys.exit(0)\n")
+    run_checks(replace(bench, open_reference=None, blame=False))
+    finding = run.results["test_double"].finding
+    assert (finding.message, finding.where) == ("Your code raised SystemExit.", "tiny.py, line 2")
+
+
 # --- the rule of needs -----------------------------------------------------------------------------------------------
 
 
@@ -242,7 +267,7 @@ def result(id_: str, outcome: Outcome, kind: str = "") -> CheckResult:
     return CheckResult(id_, outcome, 10 if outcome is Outcome.PASSED else 0, 10, finding)
 
 
-PARTS = {"rnn_cell": ("a", "b"), "RNN": ("c",)}
+PARTS = {"rnn_cell": ("a", "b"), "Decoder": ("c",)}
 
 
 @pytest.mark.parametrize(
@@ -255,10 +280,10 @@ PARTS = {"rnn_cell": ("a", "b"), "RNN": ("c",)}
         (("rnn_cell",), {"a": Outcome.PASSED, "b": Outcome.PASSED}, ()),
         (("rnn_cell",), {"a": Outcome.PASSED, "b": Outcome.CRASHED}, ("rnn_cell",)),
         (("rnn_cell",), {"a": Outcome.PASSED, "b": Outcome.GRADER_ERROR}, Outcome.GRADER_ERROR),
-        (("RNN",), {"c": Outcome.FAILED}, Outcome.SKIPPED),
-        (("RNN",), {"c": Outcome.GRADER_ERROR}, Outcome.GRADER_ERROR),
-        (("rnn_cell", "RNN"), {"a": Outcome.FAILED, "c": Outcome.PASSED}, ("rnn_cell",)),
-        (("rnn_cell", "RNN"), {"a": Outcome.FAILED, "c": Outcome.FAILED}, Outcome.SKIPPED),
+        (("Decoder",), {"c": Outcome.FAILED}, Outcome.SKIPPED),
+        (("Decoder",), {"c": Outcome.GRADER_ERROR}, Outcome.GRADER_ERROR),
+        (("rnn_cell", "Decoder"), {"a": Outcome.FAILED, "c": Outcome.PASSED}, ("rnn_cell",)),
+        (("rnn_cell", "Decoder"), {"a": Outcome.FAILED, "c": Outcome.FAILED}, Outcome.SKIPPED),
     ],
 )
 def test_the_one_rule_of_needs(
@@ -273,6 +298,12 @@ def test_the_one_rule_of_needs(
         assert (met.outcome, met.earned, met.points) == (expected, 0, 10)
 
 
+def test_what_stood_in_for_a_needed_check_stands_in_after_it() -> None:
+    """A check that passed with a stand-in may not pass without; what builds on it has the same one."""
+    needed = replace(result("a", Outcome.PASSED), stand_ins=("rnn_cell",))
+    assert meet_needs(check("x", "a"), PARTS, {"a": needed}) == ("rnn_cell",)
+
+
 def test_what_only_waited_is_not_built_on() -> None:
     """A check that needs one whose child only waited is as unsettled as that one, stand-in or not."""
     met = meet_needs(check("x", "rnn_cell"), PARTS, {"a": result("a", Outcome.TIMED_OUT, "waited")})
@@ -284,22 +315,22 @@ def test_what_only_waited_is_not_built_on() -> None:
 
 def test_order_keeps_what_it_can() -> None:
     """Checks without needs stay where they are; others come right after the last that they wait for."""
-    checks = [check("d", "RNN"), check("e"), check("c", "rnn_cell"), check("b"), check("a", "b")]
+    checks = [check("d", "Decoder"), check("e"), check("c", "rnn_cell"), check("b"), check("a", "b")]
     ordered = [each.id for each in in_order_of_needs(checks, PARTS)]
     assert ordered == ["b", "a", "c", "d", "e"]
 
 
 # --- at the student's desk -------------------------------------------------------------------------------------------
 
-STUB = '''
+STUB = """
 def double(x):
     raise NotImplementedError("double")
 
 
 def rnn_cell(x, h, weight_ih, weight_hh, bias_ih, bias_hh, nonlinearity="tanh"):
     return x @ weight_ih.T + h @ weight_hh.T
-'''
-OPTIONS = ("-p", "no:randomly", "-p", "no:cacheprovider", "--import-mode=importlib", "-rs", "-q")
+"""
+OPTIONS = ("-p", "no:cacheprovider", "--import-mode=importlib", "-rs", "-q")
 
 
 def at_home(root: Path, *args: str) -> subprocess.CompletedProcess[str]:
@@ -313,7 +344,7 @@ def at_home(root: Path, *args: str) -> subprocess.CompletedProcess[str]:
 
 @pytest.fixture
 def kit(write_tiny: Write, tmp_path: Path, edited: Edited) -> Path:
-    """A students' folder with three assignments: one done, one as it was given, and one of settings that make no sense."""
+    """A students' folder with two assignments: one is done, one is as it was given."""
     for name, source in (("t1_done", edited()), ("t2_stub", STUB)):
         folder = write_tiny(tmp_path / "built", name, test_hidden__py=None, mistakes__yml=None, fair_play__yml=None)
         (folder / "tiny.py").write_text(source, encoding="utf-8")
@@ -385,7 +416,7 @@ def test_other_projects_are_left_alone(tmp_path: Path) -> None:
     """In a run without check files nothing of the kit but its entry point is there: no torch, no fixtures, no order."""
     (tmp_path / "test_public.py").write_text(ELSEWHERE, encoding="utf-8")
     (tmp_path / "test_other.py").write_text(ELSEWHERE, encoding="utf-8")
-    run = at_home(tmp_path, "--strict-markers", "-v")
+    run = at_home(tmp_path, "--strict-markers", "-v", "-p", "no:randomly")  # which imports numpy itself
     assert run.returncode == 0, run.stdout + run.stderr
     assert "8 passed" in run.stdout
 

@@ -23,7 +23,7 @@ torch.set_num_threads(1)
 
 ModuleOf = Callable[[str], tuple[ModuleType, Path]]
 
-TOOLS = '''
+TOOLS = """
 import torch
 import torch.nn.functional as F
 from torch import nn
@@ -39,8 +39,8 @@ def clip(parameters, max_norm):
     total = torch.stack([p.grad.norm() for p in parameters]).norm()
     for p in parameters:
         p.grad.mul_((max_norm / total).clamp(max=1.0))
-'''
-LOOP = '''
+"""
+LOOP = """
 
 def fit(model, batches, optimizer, pad=0, max_norm=0.1):
     model.train()
@@ -53,8 +53,8 @@ def fit(model, batches, optimizer, pad=0, max_norm=0.1):
         optimizer.step()
         losses.append(loss.item())
     return losses
-'''
-DOUBLER = '''
+"""
+DOUBLER = """
 
 class Doubler(nn.Module):
     def __init__(self):
@@ -74,7 +74,7 @@ def fit_doubler(model, batches, optimizer):
         optimizer.step()
         losses.append(loss.item())
     return losses
-'''
+"""
 
 FIT = TOOLS + LOOP + DOUBLER
 
@@ -99,7 +99,7 @@ def model_of(where: Remote) -> Remote:
         builtin(where, "torch.nn.BatchNorm1d", STEPS),
         builtin(where, "torch.nn.Linear", WIDTH, VOCABULARY),
     ]
-    model = builtin(where, "torch.nn.Sequential", *layers)
+    model: Remote = builtin(where, "torch.nn.Sequential", *layers)
     model.double()
     shapes = {"0.weight": (VOCABULARY, WIDTH), "1.weight": (STEPS,), "1.bias": (STEPS,)}
     shapes |= {"2.weight": (VOCABULARY, WIDTH), "2.bias": (VOCABULARY,)}

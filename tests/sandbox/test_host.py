@@ -16,17 +16,18 @@ import torch
 
 from autograder.errors import ConfinementMissing, SandboxError, WireError
 from autograder.records import Confinement, Limits, Outcome
-from autograder.sandbox import host, means
-from autograder.sandbox.host import Child, ZygoteProcess, how_it_ended
-from autograder.sandbox.order import Order
+from autograder.sandbox import host, means, transport
 from autograder.sandbox.faults import ChildEnded, StudentError
+from autograder.sandbox.host import ZygoteProcess
+from autograder.sandbox.order import Order
 from autograder.sandbox.remote import Session
+from autograder.sandbox.transport import Child, how_it_ended
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="the sandbox needs Linux")
 
 LIMITS = Limits(cpu_s=1, memory_mb=256, output_kb=4, scratch_mb=2)
 
-SOURCE = '''
+SOURCE = """
 import ctypes, os, sys, threading
 import torch
 
@@ -99,7 +100,7 @@ def promise(size):
 
 def double(x):
     return 2 * x
-'''
+"""
 
 
 @pytest.fixture
@@ -230,8 +231,8 @@ def test_a_crash_names_its_signal(child: Child) -> None:
 @pytest.fixture
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     """A wall clock of a second and a half."""
-    monkeypatch.setattr(host, "LEAST_WALL_S", 1.5)
-    monkeypatch.setattr(host, "WALL_FACTOR", 1)
+    monkeypatch.setattr(transport, "LEAST_WALL_S", 1.5)
+    monkeypatch.setattr(transport, "WALL_FACTOR", 1)
 
 
 @pytest.mark.parametrize(
@@ -240,7 +241,7 @@ def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     ids=["waits", "prints now and then", "hangs up", "half an answer"],
 )
 def test_waiting_for_ever_is_ended_by_the_wall_clock(
-    impatient: None,  # noqa: ARG001
+    impatient: None,
     sandboxes: Any,
     name: str,
     args: tuple[object, ...],
@@ -299,7 +300,7 @@ def test_every_wait_status_has_an_outcome(status: int, cpu_s: float, stderr: str
 
 def test_without_any_layer_a_child_works_and_ends(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Best effort on a machine that offers nothing: answers, limits and clearing away are as elsewhere."""
-    monkeypatch.setattr(host.tempfile, "tempdir", str(tmp_path))
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
     with host.zygote(()) as zygote:
         assert zygote.layers == ()
         child = zygote.fork(order(), LIMITS, 1)
@@ -376,9 +377,9 @@ def test_a_zygote_that_died_is_the_sandboxs_fault(sandboxes: Any) -> None:
 
 def test_required_refuses_and_names_the_missing_piece(monkeypatch: pytest.MonkeyPatch) -> None:
     """Without a layer that grading insists on there is an error that names it and says what to do."""
-    monkeypatch.setattr(means.landlock, "abi", lambda: 0)
-    monkeypatch.setattr(means.namespaces, "probe", lambda: ((), "user: not allowed."))
-    monkeypatch.setattr(means.seccomp, "missing", lambda: "the library libseccomp.so.2")
+    monkeypatch.setattr("autograder.sandbox.landlock.abi", lambda: 0)
+    monkeypatch.setattr("autograder.sandbox.namespaces.probe", lambda: ((), "user: not allowed."))
+    monkeypatch.setattr("autograder.sandbox.seccomp.missing", lambda: "the library libseccomp.so.2")
     found = means.survey()
     assert found.layers == ()
     with pytest.raises(ConfinementMissing) as caught:
@@ -393,9 +394,9 @@ def test_required_refuses_and_names_the_missing_piece(monkeypatch: pytest.Monkey
 
 def test_what_is_there_is_used(monkeypatch: pytest.MonkeyPatch) -> None:
     """Every layer that the machine offers is used, required or not; one that would be better still is a remark."""
-    monkeypatch.setattr(means.landlock, "abi", lambda: 4)
-    monkeypatch.setattr(means.namespaces, "probe", lambda: ((), "user: not allowed."))
-    monkeypatch.setattr(means.seccomp, "missing", lambda: "")
+    monkeypatch.setattr("autograder.sandbox.landlock.abi", lambda: 4)
+    monkeypatch.setattr("autograder.sandbox.namespaces.probe", lambda: ((), "user: not allowed."))
+    monkeypatch.setattr("autograder.sandbox.seccomp.missing", lambda: "")
     found = means.survey()
     assert found.remarks == ("user: not allowed.",)
     for confinement in Confinement:

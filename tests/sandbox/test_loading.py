@@ -42,23 +42,21 @@ def load(tmp_path: Path) -> Iterator[Load]:
 def test_an_import_that_is_not_allowed_is_refused_where_it_stands(load: Load, tmp_path: Path) -> None:
     """The message names the import, what is allowed and what to do; the traceback ends at the student's own line."""
     with pytest.raises(ImportError) as caught:
-        load("x = 1\nimport click.core\n", "torch", "numpy")
+        load("x = 1\nimport pandas.core\n", "torch", "numpy")
     words = str(caught.value)
-    assert "`import click`" in words
+    assert "`import pandas`" in words
     assert "allows numpy, subm, torch and Python's standard library" in words
     assert "remove the import" in words
-    assert caught.value.name == "click"
-    last = caught.traceback[-1] if caught.traceback[-1].path == tmp_path else None
+    assert caught.value.name == "pandas"
     lines = [entry.lineno + 1 for entry in caught.traceback if Path(str(entry.path)).name == "subm.py"]
-    assert last is None
     assert lines == [2]
 
 
-@pytest.mark.parametrize("line", ["import yaml", "from yaml import safe_load", "import yaml.nodes as n"])
+@pytest.mark.parametrize("line", ["import pandas", "from pandas import DataFrame", "import pandas.core as p"])
 def test_every_form_of_import_is_seen(load: Load, line: str) -> None:
-    """`import`, `from` and dotted imports are refused alike, even where the judge has the package loaded already."""
-    with pytest.raises(ImportError, match="`import yaml`"):
-        load(f"import sys\nsys.modules.pop('yaml', None)\nsys.modules.pop('yaml.nodes', None)\n{line}\n", "torch")
+    """`import`, `from` and dotted imports are refused alike, whether or not the package is installed."""
+    with pytest.raises(ImportError, match="`import pandas`"):
+        load(f"{line}\n", "torch")
 
 
 def test_what_is_allowed_passes(load: Load) -> None:
@@ -86,9 +84,8 @@ def test_packages_may_import_what_they_like(load: Load) -> None:
 
 def test_an_import_inside_a_function_is_refused_when_it_runs(load: Load) -> None:
     """A late import is no way around the gate."""
-    module = load("def f():\n    import click\n    return click\n", "torch")
-    sys.modules.pop("click", None)
-    with pytest.raises(ImportError, match="`import click`"):
+    module = load("def f():\n    import pandas\n    return pandas\n", "torch")
+    with pytest.raises(ImportError, match="`import pandas`"):
         module.f()
 
 

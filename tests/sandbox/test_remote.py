@@ -22,7 +22,7 @@ torch.set_num_threads(1)
 
 ModuleOf = Callable[[str], tuple[ModuleType, Path]]
 
-SOURCE = '''
+SOURCE = """
 import torch
 from torch import nn
 
@@ -50,7 +50,7 @@ def fit(model, batches, optimizer):
 
 def paint():
     raise ValueError("\\x1b[2J\\x07\\x9b31m right\\u202eteews\\ttab\\nline \\ud800")
-'''
+"""
 
 
 class Scripted:
@@ -103,8 +103,8 @@ def test_what_is_no_answer_is_a_wire_error(answer: object) -> None:
         (lambda side: side.f.vjp((), {}, []), {"answer": 1}),
         (lambda side: side.f.vjp((), {}, []), {"answer": 1, "inputs": [1.5], "parameters": {}}),
         (lambda side: side.f.vjp((), {}, []), {"answer": 1, "inputs": [], "parameters": {"w": "x"}}),
-        (lambda side: read_state(side), {"parameters": {}}),
-        (lambda side: read_state(side), {"parameters": {"w": 1}, "buffers": {}}),
+        (read_state, {"parameters": {}}),
+        (read_state, {"parameters": {"w": 1}, "buffers": {}}),
     ],
 )
 def test_half_an_answer_is_a_wire_error(ask: Callable[[Any], object], answer: dict[str, object]) -> None:
@@ -177,7 +177,7 @@ def test_running_out_of_memory_ends_the_worker() -> None:
 
 
 def test_a_handle_stands_for_what_stayed(module_of: ModuleOf) -> None:
-    """Handles can be called, asked and passed back; a record or tuple in an answer unpacks as far as it is one."""
+    """Handles can be called, asked and passed back; what is a tuple in an answer unpacks, what is none does not."""
     session = Session(LocalTransport(Executor(*module_of(SOURCE))))
     model = session.root.Net()
     out, (h, rest) = model(torch.ones(3, 2))
@@ -191,7 +191,7 @@ def test_a_handle_stands_for_what_stayed(module_of: ModuleOf) -> None:
 
 
 def test_only_what_can_cross_is_sent(module_of: ModuleOf) -> None:
-    """The check's author hears at once of an argument that cannot cross: an object, another session's handle, a path."""
+    """The check's author hears at once of an argument that cannot cross: an object, a handle from elsewhere, a path."""
     module = module_of(SOURCE)
     session, other = (Session(LocalTransport(Executor(*module))) for _ in range(2))
     model = session.root.Net()
@@ -207,7 +207,7 @@ def test_names_of_python_are_not_asked_for() -> None:
     assert not hasattr(side, "__len__")
     assert not hasattr(side, "__iter__")
     with pytest.raises(TypeError):
-        len(side)  # type: ignore[arg-type]
+        len(side)
 
 
 def test_the_guard_is_around_the_workers_code_alone(module_of: ModuleOf) -> None:

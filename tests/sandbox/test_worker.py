@@ -22,7 +22,7 @@ torch.set_num_threads(1)
 
 ModuleOf = Callable[[str], tuple[ModuleType, Path]]
 
-SOURCE = '''
+SOURCE = """
 from __future__ import annotations
 
 from dataclasses import dataclass
@@ -141,7 +141,7 @@ def nest(depth):
     for _ in range(depth):
         value = [value]
     return value
-'''
+"""
 
 
 @pytest.fixture
@@ -212,7 +212,9 @@ def test_gradients_come_for_inputs_and_parameters(session: Session) -> None:
     x, cotangent = torch.tensor([[1.0, 2.0]]), torch.tensor([[1.0, 0.0, 2.0]])
     products = layer.vjp((x,), {}, [cotangent])
     assert torch.equal(products.answer, torch.tensor([[3.0, 3.0, 3.0]]))
+    assert products.arg_grads[0] is not None
     assert torch.equal(products.arg_grads[0], cotangent @ torch.ones(3, 2))
+    assert products.parameter_grads["weight"] is not None
     assert torch.equal(products.parameter_grads["weight"], cotangent.T @ x)
     assert products.parameter_grads["unused"] is None
 
@@ -221,6 +223,8 @@ def test_gradients_do_not_add_up_over_questions(session: Session) -> None:
     """The same question twice has the same answer."""
     layer = session.root.Layer()
     first, second = (layer.vjp((torch.ones(1, 2),), {}, [torch.ones(1, 3)]) for _ in range(2))
+    assert first.parameter_grads["weight"] is not None
+    assert second.parameter_grads["weight"] is not None
     assert torch.equal(first.parameter_grads["weight"], second.parameter_grads["weight"])
 
 
@@ -234,7 +238,7 @@ def test_modules_among_the_arguments_have_gradients(session: Session) -> None:
 
 
 def test_gradients_of_nested_answers_follow_the_wire(session: Session) -> None:
-    """Cotangents meet the float tensors of a nested answer in the order in which they cross; whole numbers have none."""
+    """Cotangents meet the float tensors of a nested answer in the order of crossing; whole numbers have none."""
     layer = session.root.Layer()
     args = (torch.ones(1, 2), torch.tensor(3.0))
     products = layer.both.vjp(args, {}, [torch.zeros(1, 3), torch.ones(1, 2)])
@@ -244,6 +248,7 @@ def test_gradients_of_nested_answers_follow_the_wire(session: Session) -> None:
 def test_an_answer_that_is_cut_off_has_no_gradients(session: Session) -> None:
     """Where nothing is attached, or the shapes do not fit, every gradient is None and nothing is raised."""
     record = session.root.boxed.vjp((torch.ones(2),), {}, [torch.ones(2)])
+    assert record.arg_grads[0] is not None
     assert torch.equal(record.arg_grads[0], torch.full((2,), 2.0))
     assert session.root.boxed.vjp((torch.ones(2),), {}, [torch.ones(5)]).arg_grads == (None,)
     assert session.root.nest.vjp((1,), {}, []).arg_grads == ()
