@@ -112,10 +112,11 @@ def _calibration(
 def digest(folder: Path) -> str:
     """Return the digest of what an audit's result depends on: everything in the assignment's folder but its handout."""
     total = hashlib.sha256()
-    for path in sorted(path for path in folder.rglob("*") if path.is_file() and "__pycache__" not in path.parts):
-        if path.name not in NOT_PROVEN:
+    for path in sorted(path for path in folder.rglob("*") if path.is_file()):
+        name = path.relative_to(folder)
+        if name.name not in NOT_PROVEN and not any(part.startswith((".", "__")) for part in name.parts):
             content = path.read_bytes()
-            total.update(f"{path.relative_to(folder)}\0{len(content)}\0".encode() + content)
+            total.update(f"{name.as_posix()}\0{len(content)}\0".encode() + content)
     return total.hexdigest()
 
 

@@ -19,7 +19,8 @@ from autograder.sandbox.bans import install
 from autograder.sandbox.standins import STAND_INS, attend, set_stand_in
 
 NAMES = (
-    "rnn_cell", "RNNCell", "rnn_forward", "RNN", "lstm_cell", "gru_cell", "attend", "scaled_dot_product_attention", "MultiHeadAttention", "EncoderLayer",
+    "rnn_cell", "RNNCell", "rnn_forward", "RNN", "lstm_cell", "gru_cell",
+    "attend", "scaled_dot_product_attention", "MultiHeadAttention", "EncoderLayer",
 )  # fmt: skip
 BATCH, QUERIES, KEYS, MODEL, HEADS = 2, 3, 5, 8, 4
 
