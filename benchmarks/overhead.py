@@ -63,11 +63,9 @@ def main() -> None:
     ratio = start_s * 1e3 / per_function
     print(f"1. a test function to reaped: median {per_function:.1f} ms (at most 25), {ratio:.0f} times less")
     overhead, arithmetic = submission_s(count)
-    checks = len(assignment().checks)
+    each = len(assignment().checks) * start_s
     print(f"2. a submission beyond its own arithmetic: {overhead:.2f} core-seconds over {count} (at most 1.0)")
-    print(
-        f"   its own arithmetic: {arithmetic:.2f} s; an interpreter a check: {len(assignment().checks) * start_s:.0f} s"
-    )
+    print(f"   its own arithmetic: {arithmetic:.2f} s; an interpreter for each check would take {each:.0f} s")
     fleet, loops = two_jobs(max(8, count // 4))
     ratio = fleet / loops
     print(f"3. two jobs: {fleet:.3f} submissions/s, two plain loops: {loops:.3f}; ratio {ratio:.2f} (at least 0.95)")

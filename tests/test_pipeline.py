@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from collections import Counter
@@ -246,12 +247,17 @@ Pipeline(settings).grade(Job(Submission("ada", "t1_tiny", files, digest=files_di
 """
 
 
-def test_a_killed_run_goes_on_where_it_stopped(desk: Any, hand_in: HandIn) -> None:
+def test_a_killed_run_goes_on_where_it_stopped(desk: Any, hand_in: HandIn, tmp_path: Path) -> None:
     """After a kill in the middle of a submission, what was measured is kept, and only the rest is measured."""
     text = hand_in().files["tiny.py"].decode()
     order = [str(desk.folder), str(desk.ledger), desk.sandboxes.layers, desk.sandboxes.missing, SECRET.decode(), text]
     run = subprocess.run(
-        [sys.executable, "-c", KILLED], input=json.dumps(order), text=True, capture_output=True, check=False
+        [sys.executable, "-c", KILLED],
+        env={**os.environ, "TMPDIR": str(tmp_path)},
+        input=json.dumps(order),
+        text=True,
+        capture_output=True,
+        check=False,
     )
     assert run.returncode == -9, run.stderr
     assert stored(desk.ledger) == 2

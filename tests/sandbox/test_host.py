@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import subprocess
 import sys
@@ -333,10 +334,14 @@ sys.stdin.read()
 """
 
 
-def test_a_zygote_dies_with_its_judge() -> None:
+def test_a_zygote_dies_with_its_judge(tmp_path: Path) -> None:
     """When the judge is killed without a chance to clear up, its zygote and the children are gone soon after."""
     judge = subprocess.Popen(
-        [sys.executable, "-c", JUDGE], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+        [sys.executable, "-c", JUDGE],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        env={**os.environ, "TMPDIR": str(tmp_path)},
     )
     with judge:
         assert judge.stdout is not None
