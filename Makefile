@@ -25,7 +25,7 @@ test-pages: ## the tests that need a browser
 	@if ls tests/pages/test_*.py >/dev/null 2>&1; then $(MAKE) --no-print-directory .run-pages; else echo "no page tests yet"; fi
 
 prove: $(INSTRUCTOR) ## prove every assignment: solution 100, stub 0, every known mistake caught, fair variants 100
-	$(BIN)/autograder audit --all --prove
+	$(BIN)/autograder audit --prove
 
 check: $(DEVELOPER) ## lint, format, types, layers: what needs no test run
 	$(BIN)/ruff check .

@@ -77,7 +77,8 @@ class Bans:
 
     def enforce(self) -> None:
         """Put all bans on."""
-        if self._sealed:
+        on = len(self._libraries) + len(self._originals)
+        if self._sealed or on == len(self._plan.operators) + len(self._plan.functions):
             return
         operators = tuple(operator for operator in self._plan.operators if operator not in self._libraries)
         functions = tuple(function for function in self._plan.functions if function not in self._originals)

@@ -154,7 +154,6 @@ def import_submission(folder: Path, module: str, importable: Iterable[str], *, i
     sys.meta_path.insert(0, ImportGate(folder, importable, inert=inert))
     sys.path.insert(0, str(folder))
     sys.dont_write_bytecode = True
-    importlib.invalidate_caches()
     return importlib.import_module(module)
 
 

@@ -97,5 +97,9 @@ def next_character_batches(
     names: Sequence[str], size: int, count: int, rng: np.random.Generator
 ) -> Iterator[tuple[Ids, Ids]]:
     """`count` batches of `next_character`, each of `size` names drawn without repetition."""
+    inputs, targets = next_character(names)  # spelled once; a batch is as wide as its own longest name
+    widths = np.array([len(name) + 1 for name in names])
     for _ in range(count):
-        yield next_character([names[i] for i in rng.choice(len(names), size, replace=False)])
+        rows = rng.choice(len(names), size, replace=False)
+        width = widths[rows].max()
+        yield inputs[rows, :width], targets[rows, :width]

@@ -163,11 +163,11 @@ def tarred(content: bytes) -> bytes:
     ("packed", "place"),
     [
         (zipped("in.py", LEAK), "kit.bin!in.py"),
-        (gzip.compress(LEAK), "kit.bin!content"),
+        (gzip.compress(LEAK, mtime=0), "kit.bin!content"),
         (bz2.compress(LEAK), "kit.bin!content"),
         (lzma.compress(LEAK), "kit.bin!content"),
         (tarred(LEAK), "kit.bin!in.py"),
-        (gzip.compress(tarred(LEAK)), "kit.bin!content!in.py"),
+        (gzip.compress(tarred(LEAK), mtime=0), "kit.bin!content!in.py"),
         (zipped("inner.zip", zipped("in.py", LEAK)), "kit.bin!inner.zip!in.py"),
     ],
     ids=["zip", "gzip", "bzip2", "xz", "tar", "tar.gz", "zip in zip"],
@@ -192,7 +192,7 @@ def test_notebook_is_read_without_its_quoting(tmp_path: Path) -> None:
     [
         ("old__pyc", b"\0", "compiled Python"),
         ("kit__zip", zipped("in.py", LEAK)[:-30], "cannot be opened"),
-        ("kit__gz", gzip.compress(LEAK)[:-9], "cannot be opened"),
+        ("kit__gz", gzip.compress(LEAK, mtime=0)[:-9], "cannot be opened"),
         ("kit__zip", zipped("a/__init__.pyc", b"\0"), "compiled Python"),
         (
             "kit__zip",

@@ -26,7 +26,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 from autograder.errors import ConfigurationError, SandboxError
 from autograder.sandbox import bans
-from autograder.sandbox.ban_groups import GROUPS
+from autograder.sandbox.ban_groups import GROUPS, Group
 from autograder.sandbox.ban_plan import UnknownBan, prepare
 from autograder.sandbox.bans import Bans, install
 
@@ -580,7 +580,7 @@ def test_group_finds_something_here_and_everything_it_finds_exists(name: str) ->
 def test_groups_are_frozen() -> None:
     """No caller can widen or empty a group for the others."""
     with pytest.raises(TypeError):
-        GROUPS["rnn"] = bans.Group()  # type: ignore[index]
+        GROUPS["rnn"] = Group()  # type: ignore[index]
 
 
 def test_a_plan_is_made_once_and_applied_in_many_children() -> None:

@@ -107,8 +107,11 @@ def test_recurrent_layers_are_torch_s_own(layers: int, nonlinearity: str) -> Non
     """`RNN`, and `rnn_forward` over a cell, give what torch.nn.RNN gives with the same weights, with h0 and without."""
     ours = shaken(STAND_INS["RNN"](3, 4, layers, nonlinearity))
     theirs = nn.RNN(3, 4, layers, nonlinearity, batch_first=True, dtype=torch.float64)
-    state = {f"{name}_l{layer}": ours.state_dict()[f"cells.{layer}.{name}"]
-             for layer in range(layers) for name in ("weight_ih", "weight_hh", "bias_ih", "bias_hh")}
+    state = {
+        f"{name}_l{layer}": ours.state_dict()[f"cells.{layer}.{name}"]
+        for layer in range(layers)
+        for name in ("weight_ih", "weight_hh", "bias_ih", "bias_hh")
+    }
     theirs.load_state_dict(state)
     x, h0 = drawn(2, 5, 3), drawn(layers, 2, 4)
     for start in ((), (h0,)):
@@ -124,7 +127,6 @@ def test_the_cell_module_is_torch_s_own() -> None:
     for nonlinearity in ("tanh", "relu"):
         ours = loaded(STAND_INS["RNNCell"](3, 4, nonlinearity), weights)
         torch.testing.assert_close(ours(x, h), loaded(nn.RNNCell(3, 4, nonlinearity=nonlinearity), weights)(x, h))
-
 
 
 def test_lstm_cell_is_torch_s() -> None:
