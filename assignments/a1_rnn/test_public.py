@@ -74,7 +74,7 @@ def test_rnn_cell_module(student, draw):
 
 
 @points(1)
-@needs("rnn_cell", "RNNCell")
+@needs("test_rnn_cell_module")
 @hint("The cell remembers its nonlinearity in self.nonlinearity: is it passed on?")
 def test_rnn_cell_module_relu(student, draw):
     """`RNNCell` uses relu where it was told to."""
@@ -109,7 +109,7 @@ def rnn_and_oracle(student: Any, draw: Draw, inputs: int, hidden: int, num_layer
 
 
 @points(2)
-@needs("rnn_cell", "RNNCell", "rnn_forward")
+@needs("RNNCell", "rnn_forward")
 @hint("Layer 1 reads the states of layer 0. Which layer's states does the caller get?")
 @pytest.mark.parametrize("num_layers", [1, 2])
 def test_rnn(student, draw, num_layers):
@@ -120,7 +120,7 @@ def test_rnn(student, draw, num_layers):
 
 
 @points(2)
-@needs("rnn_cell", "RNN")
+@needs("test_rnn")
 @hint("h_n holds the last state of every layer: (L, B, H), also where L = 1.")
 @pytest.mark.parametrize("num_layers", [1, 2])
 def test_rnn_final_states(student, draw, num_layers):
@@ -177,7 +177,7 @@ def char_weights(draw: Draw, vocab: int, embed: int, hidden: int) -> dict[str, T
 
 
 @points(3)
-@needs("rnn_cell", "RNN")
+@needs("RNN")
 @hint("embedding, then rnn, then out at every time step. No softmax.")
 def test_char_rnn(student, draw):
     """`CharRNN` gives logits for every position."""
@@ -211,7 +211,7 @@ def test_char_loss_ignores_padding(student, draw):
 
 
 @points(2)
-@needs("rnn_cell", "CharRNN")
+@needs("CharRNN")
 @hint("At temperature 0 take the argmax of the last position's logits, and feed it in with the state that came back.")
 def test_sample_greedy(student, draw):
     """`sample` at temperature 0 writes the most likely id, again and again."""
@@ -225,7 +225,7 @@ def test_sample_greedy(student, draw):
 
 
 @points(1)
-@needs("rnn_cell", "CharRNN")
+@needs("CharRNN")
 @hint("Cutting the graph changes gradients only: the next piece starts from the value of the state.")
 def test_truncated_bptt_logits(student, draw):
     """`truncated_bptt` gives the logits of the whole sequence."""

@@ -93,7 +93,7 @@ class Child:
             try:
                 rest = rest[self.channel.send(rest) :]
             except BlockingIOError:
-                self._wait(selectors.EVENT_READ | selectors.EVENT_WRITE)
+                self._wait(selectors.EVENT_WRITE)  # not for reading: what a child wrote in advance is always there
             except (BrokenPipeError, ConnectionResetError):
                 raise self._post_mortem() from None
 
@@ -123,8 +123,9 @@ class Child:
     def _wait(self, events: int) -> None:
         """Wait for the channel, draining what the child prints meanwhile; past the deadline the child is killed."""
         self._selector.modify(self.channel, events)
-        ready = self._selector.select(self._deadline - time.monotonic())
-        if not ready:
+        rest = self._deadline - time.monotonic()
+        ready = self._selector.select(max(rest, 0))
+        if not ready or rest < -LEAST_WALL_S:  # a child that prints without end is always ready
             raise self._post_mortem(waited=True)
         for key, _ in ready:
             if key.data is not None:
@@ -189,6 +190,8 @@ def how_it_ended(status: int, used_cpu_s: float, limit_s: int, stderr: str) -> C
             return ChildEnded(Outcome.TIMED_OUT, f"it used more than {limit_s} s of CPU time")
         if number == signal.SIGKILL or "MemoryError" in stderr or "bad_alloc" in stderr:
             return ChildEnded(Outcome.OUT_OF_MEMORY, "it asked for more memory than it may use")
-        return ChildEnded(Outcome.CRASHED, f"the process was ended by {signal.Signals(number).name}")
+        known = {each.value for each in signal.Signals}
+        name = signal.Signals(number).name if number in known else f"signal {number}"  # the real-time ones have no name
+        return ChildEnded(Outcome.CRASHED, f"the process was ended by {name}")
     code = os.WEXITSTATUS(status)
     return ChildEnded(Outcome.CRASHED, f"the process ended itself with exit code {code}; a submission must not exit")

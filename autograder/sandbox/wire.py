@@ -25,6 +25,11 @@ MAX_ELEMENTS = 2**26
 MAX_DEPTH = 32
 MAX_JSON_BYTES = 4 * 2**20
 MAX_BLOB_BYTES = 8 * MAX_ELEMENTS + 2**20
+MAX_HEADER_BYTES = 2**20
+"""Of the blob's list of names and shapes: some ten thousand tensors; a million empty ones would take half a minute."""
+MAX_INTEGER_DIGITS = 20
+MAX_TUPLE_KEYS = 2**12
+"""In one dict. Python's hashes of tuples and of long integers can be made to collide, and then a dict takes hours."""
 HEADER = struct.Struct(">II")
 
 DTYPES: Mapping[str, tuple[torch.dtype, Any]] = {
@@ -90,7 +95,7 @@ def unpack(frame: bytes, foreign: Foreign) -> dict[str, Any]:
     json_bytes, _ = HEADER.unpack(frame[: HEADER.size])
     text, blob = frame[HEADER.size : HEADER.size + json_bytes], frame[HEADER.size + json_bytes :]
     try:
-        tree = json.loads(text)
+        tree = json.loads(text, parse_int=_integer)
     except (ValueError, RecursionError) as error:
         raise WireError(f"an answer that is not JSON: {str(error)[:200]}") from error
     if not isinstance(tree, dict):
@@ -179,10 +184,18 @@ def _encode_tensor(value: torch.Tensor, tensors: dict[str, Array], budget: list[
 # --- from JSON to values -----------------------------------------------------------------------------------
 
 
+def _integer(digits: str) -> int:
+    if len(digits) > MAX_INTEGER_DIGITS:
+        raise ValueError(f"a whole number of {len(digits)} digits")
+    return int(digits)
+
+
 def _tensors(blob: bytes) -> dict[str, torch.Tensor]:
     """Return the plain tensors of a blob, rebuilt from raw bytes; dtype and shape are checked first."""
     if not blob:
         return {}
+    if int.from_bytes(blob[:8], "little") > MAX_HEADER_BYTES:
+        raise WireError("tensors whose names and shapes alone are larger than may cross")
     try:
         entries = safetensors.deserialize(blob)  # type: ignore[no-untyped-call]
     except safetensors.SafetensorError as error:
@@ -249,6 +262,8 @@ def _decode_dict(
         key = _decode(pair[0], tensors, foreign, depth + 1)
         if not isinstance(key, str | int | float | bool | tuple | None):
             raise WireError("a dict key that cannot cross")
+        if isinstance(key, tuple) and len(result) >= MAX_TUPLE_KEYS:
+            raise WireError(f"a dict with tuples as keys and more than {MAX_TUPLE_KEYS} of them")
         try:
             result[key] = _decode(pair[1], tensors, foreign, depth + 1)
         except TypeError as error:

@@ -1,4 +1,4 @@
-"""Style: `.float()` wherever dtypes did not fit once, extra buffers, prints, a progress counter, assertions on shapes."""
+"""Style: `.float()` wherever dtypes did not fit once, extra buffers, prints, assertions on shapes."""
 
 import math
 
