@@ -6,6 +6,7 @@ where it stopped, and each check's result is in the ledger before the next check
 
 from __future__ import annotations
 
+import gc
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -62,6 +63,8 @@ class Pipeline:
         self._solution = solution_digest(self.assignment)
         self._ledger = Ledger(settings.ledger)
         self._workshop = Workshop(self.assignment, settings.layers)
+        gc.collect()
+        gc.freeze()  # torch's half a million objects live as long as we do: no collection need look at them again
 
     def train_regardless(self, job: Job) -> tuple[CheckResult, ...]:
         """Return the results of the checks that train as if all others had passed, to calibrate; nothing is kept."""

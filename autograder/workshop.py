@@ -43,6 +43,8 @@ class Workshop:
     """Solution folders of the assignments that this one builds on."""
     _zygotes: dict[bool, ZygoteProcess] = field(default_factory=dict)
     _reference: ModuleType | None = None
+    _code: dict[str, bytes] = field(default_factory=dict)
+    """Digest of the submission at hand -> its compiled module, for the next child of the same one."""
 
     def bench(
         self,
@@ -80,6 +82,8 @@ class Workshop:
         except BaseException:
             child.close()
             raise
+        if child.code and submission.digest:
+            self._code = {submission.digest: child.code}
         return Sandboxed(Session(child), child)
 
     def _order(self, submission: Submission, wish: Wish) -> Order:
@@ -91,6 +95,7 @@ class Workshop:
             bans=bans_of(self.assignment, wish.check),
             stand_ins=wish.stand_ins,
             importable=self.assignment.importable,
+            code=self._code.get(submission.digest, b""),
         )
 
     def open_reference(self) -> AtHome:

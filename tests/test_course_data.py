@@ -48,7 +48,7 @@ def test_digest_is_of_the_snapshots_and_the_code_that_reads_them() -> None:
 
 
 def test_vocabulary_spells_there_and_back() -> None:
-    """decode undoes encode, leaves PAD and START out, and stops at END."""
+    """`decode` undoes `encode`, leaves PAD and START out, and stops at END."""
     vocabulary = names.VOCABULARY
     assert vocabulary.decode([vocabulary.START, *vocabulary.encode("o'brien"), vocabulary.END, 7]) == "o'brien"
     assert len({*vocabulary.encode(vocabulary.characters)}) == len(vocabulary) - 3

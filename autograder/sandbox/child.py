@@ -68,12 +68,14 @@ def _prepare(
     lock(jail, limits, scratch)
     _write(wire.pack({"locked": True}, wire.Plain()))  # until here a failure is ours, from here on the submission's
     try:
-        module = loading.import_submission(scratch, order["module"], order["importable"], inert=True)
+        code = wire.to_bytes(order["code"]) or loading.compile_submission(scratch, order["module"])
+        module = loading.import_submission(scratch, order["module"], code, order["importable"], inert=True)
         for name in order["stand_ins"]:
             standins.set_stand_in(module, name, banned)
     except BaseException as error:  # noqa: BLE001 - importing a submission runs it: whatever it raises is data
         return None, wire.pack({"error": describe(error, str(scratch))}, wire.Plain())
-    return Executor(module, scratch, banned.refused), wire.pack({"loaded": True}, wire.Plain())
+    compiled = None if order["code"].numel() else wire.from_bytes(code)
+    return Executor(module, scratch, banned.refused), wire.pack({"loaded": True, "code": compiled}, wire.Plain())
 
 
 def _enforce_bans(jail: Jail, names: tuple[str, ...], *, switchable: bool) -> Bans:

@@ -12,10 +12,12 @@ import functools
 import importlib
 import importlib.abc
 import importlib.machinery
+import importlib.util
+import marshal
 import sys
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from types import FrameType, ModuleType
+from types import CodeType, FrameType, ModuleType
 from typing import Any
 
 INERT = frozenset({"matplotlib", "seaborn", "plotly", "bokeh", "IPython", "ipywidgets", "tqdm", "wandb", "tensorboard"})
@@ -149,12 +151,37 @@ def write_files(files: Mapping[str, bytes], folder: Path) -> None:
         path.chmod(0o444)
 
 
-def import_submission(folder: Path, module: str, importable: Iterable[str], *, inert: bool) -> ModuleType:
+class Compiled(importlib.machinery.SourceFileLoader):
+    """Loads a module from code that was compiled before: parsing is a quarter of what a child costs."""
+
+    def __init__(self, module: str, path: Path, code: bytes) -> None:
+        super().__init__(module, str(path))
+        self._code = code
+
+    def get_code(self, fullname: str) -> CodeType:  # noqa: ARG002 - importlib's interface
+        """Return the code; only ever in the process of the submission that it came from."""
+        code: CodeType = marshal.loads(self._code)  # noqa: S302 - a submission's own bytes, in its own locked child
+        return code
+
+
+def compile_submission(folder: Path, module: str) -> bytes:
+    """Return the submission's module as bytes of code. Raises SyntaxError, or ValueError for a file with null bytes."""
+    path = folder / f"{module}.py"
+    return marshal.dumps(compile(path.read_bytes(), str(path), "exec", dont_inherit=True))
+
+
+def import_submission(folder: Path, module: str, code: bytes, importable: Iterable[str], *, inert: bool) -> ModuleType:
     """Return the submission's module. Runs its code: whatever that raises comes out of here."""
     sys.meta_path.insert(0, ImportGate(folder, importable, inert=inert))
     sys.path.insert(0, str(folder))
     sys.dont_write_bytecode = True
-    return importlib.import_module(module)
+    path = folder / f"{module}.py"
+    loader = Compiled(module, path, code)
+    spec = importlib.util.spec_from_file_location(module, path, loader=loader)
+    assert spec is not None
+    found = sys.modules[module] = importlib.util.module_from_spec(spec)
+    loader.exec_module(found)
+    return found
 
 
 def import_apart(folders: Sequence[Path], module: str) -> ModuleType:

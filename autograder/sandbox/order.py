@@ -19,6 +19,8 @@ class Order:
     bans: tuple[str, ...]
     stand_ins: tuple[str, ...]
     importable: tuple[str, ...]
+    code: bytes = b""
+    """What an earlier child of the same submission compiled its module to; empty: compile it. Opaque to the judge."""
 
     def frame(self) -> bytes:
         """The order as bytes."""
@@ -30,5 +32,6 @@ class Order:
             "bans": list(self.bans),
             "stand_ins": list(self.stand_ins),
             "importable": list(self.importable),
+            "code": wire.from_bytes(self.code),
         }
         return wire.pack(document, wire.Plain())

@@ -55,6 +55,8 @@ class Child:
     cpu_s: int
     printed: tuple[bytearray, bytearray] = field(default_factory=lambda: (bytearray(), bytearray()))
     usage: Usage | None = None
+    code: bytes = b""
+    """What the submission's module was compiled to, if this child compiled it."""
 
     def __post_init__(self) -> None:
         self.channel.setblocking(False)
@@ -78,6 +80,7 @@ class Child:
         answer = wire.unpack(self._receive(), wire.Plain())
         if "error" in answer:
             raise student_fault(answer["error"])
+        self.code = b"" if answer.get("code") is None else wire.to_bytes(answer["code"])
 
     def exchange(self, frame: bytes) -> bytes:
         """Return the child's answer to a frame. Raises ChildEnded, or WireError for bytes that are no frame."""

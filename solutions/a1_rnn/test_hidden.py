@@ -417,7 +417,7 @@ def started_there(model: Any, weights: Mapping[str, Tensor]) -> None:
     """Fail unless the trained W_hh still resembles the one that training was to start from.
 
     Weights that were built or trained elsewhere have a cosine of 0 with it, with a standard deviation of 1 / H = 0.02.
-    Right programs: 0.79 to 0.81 for the echo, 0.61 to 0.64 for the names (5 secrets each).
+    Right programs: 0.79 to 0.81 for the echo (8 secrets), 0.61 to 0.65 for the names (14 secrets).
     """
     name = "rnn.cells.0.weight_hh"
     pair = (state(model)[name].flatten(), weights[name].flatten())
@@ -448,8 +448,11 @@ def test_learns_echo(student, reference, draw, dataset):
     inputs, targets = relabelled([unseen], codes)[0]
     model = in_reference(reference, sizes, trained)
     loss = reference.char_loss(model(inputs)[0], targets, int(codes[0]))
-    # CALIBRATION echo
-    learned(student, loss, at_most=0.06)
+    # Right: 0.0018 to 0.0025 (8 secrets; float32 the same). Mistakes: no gradient through the loop (`.data`) 0.31 to
+    # 0.35, detached states 1.31 to 1.39, no state 1.39 to 1.41, gradients never cleared 2.9 and more, cleared before
+    # the step 2.2. Guessing: ln 4 = 1.39. Halfway between 0.0025 and 0.31, as logarithms. Not seen here: softmax
+    # before the loss, a sum for a mean. 0.9 CPU seconds.
+    learned(student, loss, at_most=0.03)
     started_there(model, weights)
 
 
@@ -462,20 +465,22 @@ def test_learns_names(student, reference, draw, dataset):
     names = dataset("names")
     sizes = (len(names.VOCABULARY), 16, 64)  # V, E, H
     codes, rng = draw.permutation(sizes[0]), numpy_generator(draw)
-    surnames = [name for name, _ in names.labelled(rng)]
+    surnames = [name for name, _ in names.labelled(rng, per_language=1000)]
     weights = initial_weights(state(reference.CharRNN(*sizes)), draw, sizes[2])
     trained = train(
         student,
         "CharRNN",
         args=sizes,
         weights=weights,
-        batches=relabelled(names.next_character_batches(surnames[600:], 64, 300, rng), codes),
+        batches=relabelled(names.next_character_batches(surnames[2000:], 64, 300, rng), codes),
         optimizer=("Adam", {"lr": 1e-2}),
         fit_kwargs={"pad": int(codes[names.VOCABULARY.PAD])},
     )
-    inputs, targets = relabelled([names.next_character(surnames[:600])], codes)[0]
+    inputs, targets = relabelled([names.next_character(surnames[:2000])], codes)[0]
     model = in_reference(reference, sizes, trained)
     loss = reference.char_loss(model(inputs)[0], targets, int(codes[names.VOCABULARY.PAD]))
-    # CALIBRATION names
-    learned(student, loss, at_most=2.44, what="held-out loss in nats per character")
+    # Right: 2.20 to 2.25 (8 secrets). Mistakes: `.data` 2.54 to 2.57, no state 2.63 to 2.68, gradients never cleared
+    # 21 and more, cleared before the step 3.5, softmax before the loss 8.8. Unigrams 2.96, bigrams 2.51. Halfway
+    # between 2.25 and 2.54, as logarithms. Not seen here: detached states (2.26 to 2.29), a sum for a mean. 1 CPU second.
+    learned(student, loss, at_most=2.39, what="held-out loss in nats per character")
     started_there(model, weights)

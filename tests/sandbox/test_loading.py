@@ -30,7 +30,9 @@ def load(tmp_path: Path) -> Iterator[Load]:
         texts = {"subm.py": source, **{f"{name}.py": text for name, text in beside.items()}}
         files = {name: textwrap.dedent(text).encode() for name, text in texts.items()}
         loading.write_files(files, folder)
-        return loading.import_submission(folder, "subm", importable, inert=inert)
+        return loading.import_submission(
+            folder, "subm", loading.compile_submission(folder, "subm"), importable, inert=inert
+        )
 
     yield do
     sys.meta_path[:], sys.path[:], sys.dont_write_bytecode = before

@@ -1,0 +1,7 @@
+"""Closes the channel and answers nobody."""
+
+import os
+
+
+def in_shift(function, args, kwargs):
+    os.close(3)
