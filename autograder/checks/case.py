@@ -101,7 +101,7 @@ class CheckRun:
 
     def _finding(self, problem: Problem) -> Finding:
         finding = problem.finding
-        words = {name: printable(getattr(finding, name)) for name in ("message", "where", "detail")}
+        words = {name: printable(getattr(finding, name)[:LONGEST]) for name in ("message", "where", "detail")}
         finding = replace(finding, **words)  # a name of the student's, of a parameter say, may stand in any of them
         if finding.kind == "waited" and self.bench.alone:
             finding = replace(finding, kind="limit")
@@ -179,6 +179,8 @@ class CheckRun:
         return False
 
 
+LONGEST = 20_000
+"""Characters of a finding's text: an answer of megabytes of text must not fill the ledger."""
 CUT_OFF = Problem(
     Outcome.GRADER_ERROR,
     Finding("grader", "The grader failed; a human will look.", detail="a case of this check was cut off"),

@@ -61,7 +61,9 @@ def _prepare(
 ) -> tuple[Executor | None, bytes]:
     if jail.namespaced:
         namespaces.own_scratch(scratch, limits["scratch_mb"], limits["scratch_files"], jail.uid)
-    loading.write_files({name: text.encode() for name, text in order["files"].items()}, scratch)
+    else:
+        os.chdir(scratch)  # a student's `open("model.pt", "w")` belongs here
+    loading.write_files({name: wire.to_bytes(content) for name, content in order["files"].items()}, scratch)
     banned = _enforce_bans(jail, tuple(order["bans"]), switchable=bool(order["stand_ins"]))
     torch.set_default_dtype(getattr(torch, order["dtype"]))
     torch.default_generator.manual_seed(order["seed"])  # torch.manual_seed looks for every accelerator there is: 2 ms

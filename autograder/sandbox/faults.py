@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 
 from autograder.errors import WireError
 from autograder.records import Outcome
+
+MAX_NAME = 40
+MAX_LINE = 2**20
+INNER = frozenset({"<module>", "<lambda>", "<listcomp>", "<setcomp>", "<dictcomp>", "<genexpr>"})
+"""What Python calls functions that have no name."""
 
 
 class StudentFault(Exception):
@@ -35,9 +41,11 @@ class StudentError(StudentFault):
 class ChildEnded(StudentFault):
     """The child process is gone: it crashed, ran out of a limit, or ended itself."""
 
-    def __init__(self, outcome: Outcome, message: str, *, waited: bool = False) -> None:
+    def __init__(self, outcome: Outcome, message: str, *, waited: bool = False, detail: str = "") -> None:
         super().__init__(message)
         self.outcome = outcome
+        self.detail = detail
+        """The student's side's own words, which may hold hidden inputs."""
         self.waited = waited
         """True where the wall clock ended a child that used no CPU: to be measured again alone."""
 
@@ -47,19 +55,30 @@ def student_fault(document: object) -> StudentFault:
     if not isinstance(document, dict):
         raise WireError("an error that says nothing")
     names = document.get("types")
-    type_names = (
-        tuple(words(name)[:120] for name in names[:32]) if isinstance(names, list) and names else ("Exception",)
-    )
+    given = names[:32] if isinstance(names, list) and names else ["Exception"]
+    type_names = tuple(plain_name(each, "Exception") for each in given)
     message = words(document.get("message"))[:2000]
     if document.get("out_of_memory") is True:
-        return ChildEnded(Outcome.OUT_OF_MEMORY, f"it asked for more memory than it may use ({message[:120]})")
+        return ChildEnded(Outcome.OUT_OF_MEMORY, "it asked for more memory than it may use", detail=message)
     return StudentError(type_names, message, tuple(_frames(document.get("frames"))))
 
 
 def _frames(frames: object) -> Iterator[tuple[str, int, str]]:
     for frame in frames if isinstance(frames, list) else ():
-        if isinstance(frame, list) and len(frame) == 3 and isinstance(frame[1], int):
-            yield words(frame[0])[:80], frame[1], words(frame[2])[:80]
+        if isinstance(frame, list) and len(frame) == 3 and isinstance(frame[1], int) and 0 <= frame[1] < MAX_LINE:
+            file, function = words(frame[0]), words(frame[2])
+            if file.endswith(".py") and plain_name(file[:-3]):
+                yield file, frame[1], function if function in INNER else plain_name(function, "<module>")
+
+
+def plain_name(text: object, otherwise: str = "") -> str:
+    """Return a name from the other side, `otherwise` for what is none.
+
+    Names are made by the submission while it runs and reach the student even where its messages do not: they are short
+    and hold no long number, so that hidden inputs cannot be read off them.
+    """
+    found = words(text)
+    return found if len(found) <= MAX_NAME and found.isidentifier() and not re.search(r"\d{4}", found) else otherwise
 
 
 def printable(text: str) -> str:

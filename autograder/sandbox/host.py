@@ -73,6 +73,7 @@ class ZygoteProcess:
     def fork(self, order: Order, limits: Limits, cpu_s: float) -> Child:
         """Return a new child that is preparing `order`."""
         self.wait_ready()
+        frame = order.frame()
         self._last += 1
         whole_cpu_s = max(1, -int(-cpu_s // 1))
         numbers = {
@@ -96,7 +97,7 @@ class ZygoteProcess:
             os.close(out[1])
             os.close(err[1])
         child = Child(self, self._last, ours, (out[0], err[0]), limits, whole_cpu_s)
-        child.send(order.frame())
+        child.send(frame)
         return child
 
     def kill(self, number: int) -> None:

@@ -158,10 +158,17 @@ class Compiled(importlib.machinery.SourceFileLoader):
         super().__init__(module, str(path))
         self._code = code
 
-    def get_code(self, fullname: str) -> CodeType:  # noqa: ARG002 - importlib's interface
-        """Return the code; only ever in the process of the submission that it came from."""
+    def get_code(self, fullname: str) -> CodeType:
+        """Return the code; only ever in the process of the submission that it came from.
+
+        It names the file that it was compiled from, and frames are known by that name: where every child has a folder of
+        its own (without namespaces), the source is compiled again.
+        """
         code: CodeType = marshal.loads(self._code)  # noqa: S302 - a submission's own bytes, in its own locked child
-        return code
+        if code.co_filename == self.path:
+            return code
+        again: CodeType = self.source_to_code(self.get_data(str(self.path)), str(self.path))
+        return again
 
 
 def compile_submission(folder: Path, module: str) -> bytes:

@@ -25,7 +25,7 @@ class Order:
     def frame(self) -> bytes:
         """The order as bytes."""
         document = {
-            "files": dict(self.files),
+            "files": {name: wire.from_bytes(text.encode()) for name, text in self.files.items()},
             "module": self.module,
             "dtype": self.dtype,
             "seed": self.seed,

@@ -15,8 +15,10 @@ from torch import Tensor
 
 from autograder.errors import WireError
 from autograder.sandbox import wire
-from autograder.sandbox.faults import student_fault, words
+from autograder.sandbox.faults import plain_name, student_fault, words
 from autograder.sandbox.worker import Executor
+
+MAX_REFUSED = 32
 
 
 class Transport(Protocol):
@@ -124,15 +126,16 @@ class Session:
         texts = [document.get("type"), *names] if isinstance(names, list) else [None]
         if not all(isinstance(text, str) for text in texts) or not isinstance(values, list):
             raise WireError("a handle whose names are no text")
-        kind, *names = (words(text)[:80] for text in texts)
+        kind = " ".join(plain_name(word, "...") for word in str(texts[0])[:80].split())
+        names = [words(text)[:80] for text in texts[1:]]
         if "fields" in document and len(names) == len(values):
             return Record(self, document["id"], kind, tuple(names), tuple(values))
         return Remote(self, document["id"], (), kind)
 
     def _note_refused(self, names: object) -> None:
         if isinstance(names, list):
-            new = (words(name)[:80] for name in names[:32])
-            self.refused += tuple(name for name in new if name not in self.refused)
+            new = dict.fromkeys((*self.refused, *(words(name)[:80] for name in names[:MAX_REFUSED])))
+            self.refused = tuple(new)[:MAX_REFUSED]
 
 
 class Remote:

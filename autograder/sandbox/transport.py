@@ -55,6 +55,7 @@ class Child:
     cpu_s: int
     printed: tuple[bytearray, bytearray] = field(default_factory=lambda: (bytearray(), bytearray()))
     usage: Usage | None = None
+    received: int = 0
     code: bytes = b""
     """What the submission's module was compiled to, if this child compiled it."""
 
@@ -103,7 +104,11 @@ class Child:
     def _receive(self) -> bytes:
         header = self._read_exactly(wire.HEADER.size)
         try:
-            return header + self._read_exactly(wire.body_length(header))
+            length = wire.body_length(header)
+            self.received += length
+            if self.received > self.limits.memory_mb * 2**20:  # the judge keeps every answer in its own memory
+                raise WireError(f"answers of {self.received} bytes in one check are more than may cross")
+            return header + self._read_exactly(length)
         except WireError:
             self.close()
             raise

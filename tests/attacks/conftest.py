@@ -96,6 +96,9 @@ WRONG = (
 """`shift` alone is right."""
 
 HOOK = """
+if "in_shift" in globals():
+    shift = (lambda function: lambda *args, **kwargs: in_shift(function, args, kwargs))(shift)
+
 if "in_call" in globals():
     def _hooked(function):
         return lambda *args, **kwargs: in_call(function, args, kwargs)
@@ -103,7 +106,7 @@ if "in_call" in globals():
     scale, shift, fit = _hooked(scale), _hooked(shift), _hooked(fit)
     Line.forward = (lambda forward: lambda self, x: in_call(forward, (self, x), {}))(Line.forward)
 """
-"""An attack that defines `in_call(function, args, kwargs)` gets hold of every call of the judge's."""
+"""An attack that defines `in_call(function, args, kwargs)` gets hold of every call; `in_shift` gets those of `shift`."""
 
 PUBLIC = '''"""The checks that you have."""
 
@@ -134,7 +137,7 @@ def test_scale_refuses(student, draw):
 
 
 @points(20)
-@pytest.mark.parametrize("size", [1, 6])
+@pytest.mark.parametrize("size", [1, 12_000])
 def test_shift(student, reference, draw, size):
     """`shift` shifts."""
     x, bias = draw(size, 5), draw(5)
@@ -192,6 +195,7 @@ class Arena:
     folder: Path
     victim: subprocess.Popen[bytes]
     facts: dict[str, Any]
+    right: str = RIGHT
     numbers: Iterator[int] = field(default_factory=lambda: itertools.count(1))
 
     def source(self, attack: str, work: str, **facts: Any) -> str:
@@ -216,20 +220,22 @@ class Arena:
         files = {"line.py": source.encode()}
         return Submission("mallory", "a0_line", files, digest=files_digest(files))
 
-    def stand(self, attack: str, *, spoils: bool = False, **facts: Any) -> Stood:
+    def stand(self, attack: str, *, keeps: int | None = 100, forges: bool = True, **facts: Any) -> Stood:
         """Try an attack with wrong and with right work, and a right submission afterwards; assert what always holds.
 
-        `spoils`: by its nature the attack ruins its own answers, so that right work behind it does not keep its points.
+        `keeps`: what right work behind the attack is worth: less than 100 where an attack ruins its own answers, None
+        where a race decides. An attack that does not forge need not be tried with wrong work.
         """
         before = self.look()
-        wrong = self.grade(self.source(attack, WRONG, **facts))
         right = self.grade(self.source(attack, RIGHT, **facts))
+        wrong = self.grade(self.source(attack, WRONG, **facts)) if forges else right
         after = self.grade(RIGHT)
         for grade in (wrong, right, after):
             assert grade.needs_human == (), in_words(grade)
             assert leaked(self.written(grade)) == []
-        assert wrong.score <= self.score_of_wrong_work, in_words(wrong)
-        assert spoils or right.score == 100, in_words(right)
+            assert not any("\x1b" in text for text in for_student(grade)), in_words(grade)
+        assert not forges or wrong.score <= self.score_of_wrong_work, in_words(wrong)
+        assert keeps is None or right.score == keeps, in_words(right)
         assert after.score == 100, in_words(after)
         assert self.look() == before
         return Stood(wrong, right, after)
@@ -242,6 +248,11 @@ class Arena:
         write_grade(path, grade)
         assert read_grade(path).score == grade.score
         return path.read_text(encoding="utf-8")
+
+    def shown(self, grade: Grade) -> str:
+        """Return all that a student gets to read, in one text."""
+        self.written(grade)
+        return "\n".join(for_student(grade))
 
     @property
     def score_of_wrong_work(self) -> int:
@@ -398,3 +409,14 @@ def arena(make_arena: Any) -> Arena:
     if means.missing:
         pytest.skip(f"this machine cannot confine: missing {'; '.join(means.missing)}")
     return make_arena(means.layers)
+
+
+@pytest.fixture(scope="session")
+def bare_arena(make_arena: Any) -> Arena:
+    """The arena of a machine that gives no namespaces: a submission shares them with the judge."""
+    from autograder.sandbox.means import survey
+
+    means = survey()
+    if means.missing:
+        pytest.skip(f"this machine cannot confine: missing {'; '.join(means.missing)}")
+    return make_arena([layer for layer in means.layers if layer != "namespaces"])
