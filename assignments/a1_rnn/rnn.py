@@ -1,8 +1,8 @@
 """Assignment 1: a recurrent network, from one step to a model that writes surnames.
 
 Work from top to bottom: no part needs a part below it, and every part has checks of its own. Use an earlier part by
-its name (`rnn_cell(...)`, not a copy of it): where your `rnn_cell` is wrong, the grader puts a right one in its place
-before it looks at the parts that call it, so that one mistake costs its points once.
+its name (`rnn_cell(...)`, not a copy of it): where it is wrong, the grader puts a right one in its place before it
+looks at the parts that call it, so that one mistake costs its points once.
 
 Shapes: B batch, T time steps, I input size, H hidden size, L layers, V vocabulary, E embedding size.
 

@@ -158,11 +158,11 @@ class Compiled(importlib.machinery.SourceFileLoader):
         super().__init__(module, str(path))
         self._code = code
 
-    def get_code(self, fullname: str) -> CodeType:
+    def get_code(self, fullname: str) -> CodeType:  # noqa: ARG002 - importlib's interface
         """Return the code; only ever in the process of the submission that it came from.
 
-        It names the file that it was compiled from, and frames are known by that name: where every child has a folder of
-        its own (without namespaces), the source is compiled again.
+        It names the file that it was compiled from, and frames are known by that name: where every child has a folder
+        of its own (without namespaces), the source is compiled again.
         """
         code: CodeType = marshal.loads(self._code)  # noqa: S302 - a submission's own bytes, in its own locked child
         if code.co_filename == self.path:

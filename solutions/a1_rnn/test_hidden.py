@@ -481,6 +481,6 @@ def test_learns_names(student, reference, draw, dataset):
     loss = reference.char_loss(model(inputs)[0], targets, int(codes[names.VOCABULARY.PAD]))
     # Right: 2.20 to 2.25 (8 secrets). Mistakes: `.data` 2.54 to 2.57, no state 2.63 to 2.68, gradients never cleared
     # 21 and more, cleared before the step 3.5, softmax before the loss 8.8. Unigrams 2.96, bigrams 2.51. Halfway
-    # between 2.25 and 2.54, as logarithms. Not seen here: detached states (2.26 to 2.29), a sum for a mean. 1 CPU second.
+    # between 2.25 and 2.54, as logarithms. Not seen here: detached states (2.26 to 2.29), a sum for a mean. 1 CPU s.
     learned(student, loss, at_most=2.39, what="held-out loss in nats per character")
     started_there(model, weights)

@@ -157,9 +157,9 @@ def test_an_error_is_read_as_far_as_it_makes_sense() -> None:
     frames = [["a.py", 3, "f"], ["a.py", "3", "f"], "x", ["a\x1b.py", 4, "g\n"], [1, 2]]
     error = student_fault({"types": ["E" * 1000, 5], "message": ["m"] * 5000, "frames": frames})
     assert isinstance(error, StudentError)
-    assert error.type_names == ("E" * 120, "5")
+    assert error.type_names == ("Exception", "Exception")  # no names, so nothing that hidden inputs could hide in
     assert len(error.message) == 2000
-    assert error.frames == (("a.py", 3, "f"), ("a\N{REPLACEMENT CHARACTER}.py", 4, "g\n"))
+    assert error.frames == (("a.py", 3, "f"),)
     nameless = student_fault({})
     assert isinstance(nameless, StudentError)
     assert (nameless.type_names, nameless.where) == (("Exception",), "")

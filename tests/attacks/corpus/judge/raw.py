@@ -79,12 +79,17 @@ KINDS = {
 }
 
 
+STALLS = {"partial", "half_header", "surrogate"}
+
+
 def attack():
     send(KINDS[FACTS["kind"]](number()))
     if FACTS["kind"] == "gigabytes":
         chunk = bytes(2**20)
         for _ in range(512):
             send(chunk)
+    if FACTS["kind"] not in STALLS:
+        os._exit(0)
     while True:
         select.select([], [], [], 1000)
 
