@@ -12,13 +12,13 @@ SLOW, FULL, CRASH, FAIL, NONE = "timed_out", "out_of_memory", "crashed", "failed
 CASES = {
     "cpu": {SLOW},
     "cpu_handler": {SLOW},
-    "cpu_threads": {SLOW},
+    "cpu_threads": {SLOW, FAIL, CRASH, FULL},
     "wait": {SLOW},
     "memory_python": {FULL},
     "memory_mmap": {FULL, FAIL},
     "memory_torch": {FULL},
     "answer": {FAIL},
-    "deep": {CRASH, FULL, FAIL},
+    "deep": {CRASH, FULL, FAIL, SLOW},
     "str_hangs": {SLOW},
     "str_raises": {FAIL},
     "str_huge": {FAIL},
@@ -62,4 +62,7 @@ def test_an_import_without_end(arena: Any) -> None:
 
 def test_folders_too_deep_to_clear_away(bare_arena: Any) -> None:
     """Where no namespace clears a scratch folder away, the zygote does, and lives."""
+    zygotes = dict(bare_arena.zygotes())
     bare_arena.stand("exhausting/deep_folders", forges=False)
+    bare_arena.stand("exhausting/deep_folders", keeps=60, forges=False, exits=True)
+    assert bare_arena.zygotes() == zygotes
