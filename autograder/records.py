@@ -101,6 +101,8 @@ class Assignment:
     """Part (a name in the submission's module) -> ids of the checks that must pass for it to count as right."""
     checks: tuple[Check, ...]
     """Public ones first, each file in source order; their points sum to 100."""
+    given: tuple[str, ...] = ()
+    """Files of the folder that students get as they are."""
 
     @property
     def module(self) -> str:

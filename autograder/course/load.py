@@ -64,7 +64,8 @@ def load_assignment(folder: Path, *, complete: bool = True) -> Assignment:
     folder = folder.absolute()
     problems: list[Problem] = []
     document = read_yaml(folder / ASSIGNMENT_FILE, AssignmentModel, problems)
-    checks = _checks(folder, tuple(document.content.files) if document else (), complete, problems)
+    beside = (*document.content.files, *document.content.given) if document else ()
+    checks = _checks(folder, beside, complete, problems)
     if document is not None:
         problems.extend(_wrong_files(folder, document))
         problems.extend(_wrong_parts(document, checks, complete))
@@ -111,6 +112,7 @@ def _assignment(folder: Path, content: AssignmentModel, checks: tuple[Check, ...
         limits=_limits(content.limits),
         parts=parts,
         checks=checks,
+        given=tuple(content.given),
     )
 
 
@@ -133,6 +135,10 @@ def _wrong_files(folder: Path, document: Document[AssignmentModel]) -> Iterator[
         if not (folder / name).is_file():
             beside = nearest(name, (path.name for path in folder.glob("*.py")))
             yield document.problem(("files", number), f"`{name}` is not in this folder{beside}")
+    for number, name in enumerate(document.content.given):
+        if not (folder / name).is_file():
+            beside = nearest(name, (path.name for path in folder.iterdir()))
+            yield document.problem(("given", number), f"`{name}` is not in this folder{beside}")
     for number, other in enumerate(document.content.builds_on):
         if other not in siblings:
             yield document.problem(("builds_on", number), f"unknown assignment `{other}`{nearest(other, siblings)}")

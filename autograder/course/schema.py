@@ -71,6 +71,7 @@ Percent = Annotated[float, Field(ge=0, le=100)]
 Names = Annotated[list[Text], AfterValidator(_unique)]
 Modules = Annotated[list[Annotated[str, AfterValidator(_module)]], AfterValidator(_unique)]
 Files = Annotated[list[Annotated[str, AfterValidator(_file_name)]], AfterValidator(_unique), Field(min_length=1)]
+GivenFiles = Annotated[list[Annotated[str, AfterValidator(_file_name)]], AfterValidator(_unique)]
 Part = Annotated[str, AfterValidator(_identifier)]
 
 
@@ -120,6 +121,7 @@ class AssignmentModel(Strict):
 
     title: Text
     files: Files
+    given: GivenFiles = []
     builds_on: Names = []
     bans: Names = []
     importable: Modules = ["torch", "numpy"]

@@ -50,8 +50,7 @@ def stub_files(assignment: Assignment) -> dict[str, bytes]:
 
 def given(assignment: Assignment) -> tuple[str, ...]:
     """Return the files that students get ready-made (`given:` in assignment.yml)."""
-    names: tuple[str, ...] = getattr(assignment, "given", ())
-    return names
+    return assignment.given
 
 
 def _text(file: Path) -> str:

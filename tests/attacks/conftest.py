@@ -1,7 +1,7 @@
 """The ground on which attacks are tried: a small assignment, targets on the host, and a look at both afterwards.
 
-An attack is a file of `corpus/`. It is put in front of a student's work and graded as any submission is, by zygotes that
-go on to grade everybody else. `Arena.stand` asserts what must hold for every attack; tests assert what is special.
+An attack is a file of `corpus/`. It is put in front of a student's work and graded as any submission is, by zygotes
+that go on to grade everybody else. `Arena.stand` asserts what must hold for every attack; tests assert what is special.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ import pytest
 
 if TYPE_CHECKING:
     from autograder.pipeline import Pipeline
-    from autograder.records import CheckResult, Grade, Submission
+    from autograder.records import Grade, Submission
 
 CORPUS = Path(__file__).with_name("corpus")
 SECRET = b"\x13the secret of this course, 32 bytes"
@@ -106,7 +106,7 @@ if "in_call" in globals():
     scale, shift, fit = _hooked(scale), _hooked(shift), _hooked(fit)
     Line.forward = (lambda forward: lambda self, x: in_call(forward, (self, x), {}))(Line.forward)
 """
-"""An attack that defines `in_call(function, args, kwargs)` gets hold of every call; `in_shift` gets those of `shift`."""
+"""An attack that defines `in_call(function, args, kwargs)` gets hold of every call, `in_shift` of those of `shift`."""
 
 PUBLIC = '''"""The checks that you have."""
 
@@ -313,7 +313,8 @@ def for_student(grade: Grade) -> list[str]:
 def in_words(grade: Grade) -> str:
     """Return a grade for the message of a failed assertion."""
     lines = [
-        f"{r.id}: {r.outcome} {r.earned}/{r.points} {r.finding} out={r.evidence.stdout[-300:]!r} err={r.evidence.stderr[-300:]!r}"
+        f"{r.id}: {r.outcome} {r.earned}/{r.points} {r.finding} "
+        f"out={r.evidence.stdout[-300:]!r} err={r.evidence.stderr[-300:]!r}"
         for r in grade.results
     ]
     return "\n".join([f"{grade.score}, for a human: {grade.needs_human}", *lines])
@@ -365,9 +366,7 @@ def victim() -> Iterator[subprocess.Popen[bytes]]:
 
 
 @pytest.fixture(scope="session")
-def make_arena(
-    tmp_path_factory: pytest.TempPathFactory, victim: subprocess.Popen[bytes]
-) -> Iterator[Any]:
+def make_arena(tmp_path_factory: pytest.TempPathFactory, victim: subprocess.Popen[bytes]) -> Iterator[Any]:
     """A function that returns an arena with these layers of confinement."""
     made: list[Arena] = []
 

@@ -1,5 +1,5 @@
-"""Answers with a million empty lists."""
+"""Answers with 300,000 empty lists."""
 
 
 def in_shift(function, args, kwargs):
-    return [[] for _ in range(10**6)]
+    return [[] for _ in range(3 * 10**5)]
