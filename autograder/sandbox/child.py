@@ -19,6 +19,7 @@ import torch
 
 from autograder.sandbox import landlock, loading, namespaces, seccomp, standins, wire
 from autograder.sandbox.bans import Bans
+from autograder.sandbox.order import from_bytes, to_bytes
 from autograder.sandbox.worker import Executor, describe
 
 CHANNEL = 3
@@ -63,20 +64,20 @@ def _prepare(
         namespaces.own_scratch(scratch, limits["scratch_mb"], limits["scratch_files"], jail.uid)
     else:
         os.chdir(scratch)  # a student's `open("model.pt", "w")` belongs here
-    loading.write_files({name: wire.to_bytes(content) for name, content in order["files"].items()}, scratch)
+    loading.write_files({name: to_bytes(content) for name, content in order["files"].items()}, scratch)
     banned = _enforce_bans(jail, tuple(order["bans"]), switchable=bool(order["stand_ins"]))
     torch.set_default_dtype(getattr(torch, order["dtype"]))
     torch.default_generator.manual_seed(order["seed"])  # torch.manual_seed looks for every accelerator there is: 2 ms
     lock(jail, limits, scratch)
     _write(wire.pack({"locked": True}, wire.Plain()))  # until here a failure is ours, from here on the submission's
     try:
-        code = wire.to_bytes(order["code"]) or loading.compile_submission(scratch, order["module"])
+        code = to_bytes(order["code"]) or loading.compile_submission(scratch, order["module"])
         module = loading.import_submission(scratch, order["module"], code, order["importable"], inert=True)
         for name in order["stand_ins"]:
             standins.set_stand_in(module, name, banned)
     except BaseException as error:  # noqa: BLE001 - importing a submission runs it: whatever it raises is data
         return None, wire.pack({"error": describe(error, str(scratch))}, wire.Plain())
-    compiled = None if order["code"].numel() else wire.from_bytes(code)
+    compiled = None if order["code"].numel() else from_bytes(code)
     return Executor(module, scratch, banned.refused), wire.pack({"loaded": True, "code": compiled}, wire.Plain())
 
 

@@ -15,6 +15,7 @@ from autograder.errors import SandboxError, WireError
 from autograder.records import Limits, Outcome
 from autograder.sandbox import wire
 from autograder.sandbox.faults import ChildEnded, student_fault
+from autograder.sandbox.order import to_bytes
 
 WALL_FACTOR = 10
 LEAST_WALL_S = 30.0
@@ -81,7 +82,7 @@ class Child:
         answer = wire.unpack(self._receive(), wire.Plain())
         if "error" in answer:
             raise student_fault(answer["error"])
-        self.code = b"" if answer.get("code") is None else wire.to_bytes(answer["code"])
+        self.code = b"" if answer.get("code") is None else to_bytes(answer["code"])
 
     def exchange(self, frame: bytes) -> bytes:
         """Return the child's answer to a frame. Raises ChildEnded, or WireError for bytes that are no frame."""
@@ -104,14 +105,17 @@ class Child:
     def _receive(self) -> bytes:
         header = self._read_exactly(wire.HEADER.size)
         try:
-            length = wire.body_length(header)
-            self.received += length
-            if self.received > self.limits.memory_mb * 2**20:  # the judge keeps every answer in its own memory
-                raise WireError(f"answers of {self.received} bytes in one check are more than may cross")
-            return header + self._read_exactly(length)
+            length = self._allowed(wire.body_length(header))
         except WireError:
             self.close()
             raise
+        return header + self._read_exactly(length)
+
+    def _allowed(self, length: int) -> int:
+        self.received += length
+        if self.received > self.limits.memory_mb * 2**20:  # the judge keeps every answer in its own memory
+            raise WireError(f"answers of {self.received} bytes in one check are more than may cross")
+        return length
 
     def _read_exactly(self, count: int) -> bytes:
         buffer = bytearray()

@@ -58,18 +58,6 @@ class Foreign(Protocol):
         """Return the object that `document` stands for; raises WireError for an unknown one."""
 
 
-def from_bytes(content: bytes) -> torch.Tensor:
-    """Return bytes as a tensor that can cross."""
-    return torch.from_numpy(np.frombuffer(content, dtype=np.uint8).copy())
-
-
-def to_bytes(value: object) -> bytes:
-    """Return the bytes of such a tensor. Raises WireError for anything else."""
-    if not isinstance(value, torch.Tensor) or value.dtype != torch.uint8:
-        raise WireError("bytes that are no tensor of bytes")
-    return value.numpy().tobytes()
-
-
 class Plain:
     """The wire's rule for messages in which no object may stay behind."""
 

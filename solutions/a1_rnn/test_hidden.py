@@ -427,7 +427,7 @@ def started_there(model: Any, weights: Mapping[str, Tensor]) -> None:
 
 @points(4)
 @needs("CharRNN", "char_loss")
-@trains(cpu_s=40)
+@trains(cpu_s=120)
 @hint("What has to be remembered is four steps away: does the gradient get there? Does every step of the loop learn?")
 def test_learns_echo(student, reference, draw, dataset):
     """After training, your network repeats what it read four steps ago."""
@@ -458,7 +458,7 @@ def test_learns_echo(student, reference, draw, dataset):
 
 @points(3)
 @needs("CharRNN", "char_loss")
-@trains(cpu_s=40)
+@trains(cpu_s=120)
 @hint("About 2.6 nats is what the last letter alone tells. For less, the state has to carry what came before it.")
 def test_learns_names(student, reference, draw, dataset):
     """After training, your network knows what surnames look like."""
