@@ -10,6 +10,7 @@ import fcntl
 import os
 import resource
 import sys
+import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -64,6 +65,7 @@ def _prepare(
         namespaces.own_scratch(scratch, limits["scratch_mb"], limits["scratch_files"], jail.uid)
     else:
         os.chdir(scratch)  # a student's `open("model.pt", "w")` belongs here
+        os.environ["TMPDIR"] = tempfile.tempdir = str(scratch)
     loading.write_files({name: to_bytes(content) for name, content in order["files"].items()}, scratch)
     banned = _enforce_bans(jail, tuple(order["bans"]), switchable=bool(order["stand_ins"]))
     torch.set_default_dtype(getattr(torch, order["dtype"]))

@@ -17,6 +17,7 @@ from autograder.errors import SandboxError
 from autograder.records import Limits
 from autograder.sandbox import namespaces, transport
 from autograder.sandbox.order import Order
+from autograder.sandbox.scratch import clear_away
 from autograder.sandbox.transport import Child
 
 SCRATCH_FILES = 512
@@ -144,6 +145,8 @@ class ZygoteProcess:
         except subprocess.TimeoutExpired:
             self._process.kill()
             self._process.wait()
+        with contextlib.suppress(OSError):  # before the folder's own way, which recurses
+            clear_away(Path(self._folder.name))
         self._folder.cleanup()
 
     def __enter__(self) -> Self:

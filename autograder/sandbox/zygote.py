@@ -14,6 +14,7 @@ import importlib
 import json
 import os
 import resource
+import select
 import selectors
 import signal
 import socket
@@ -26,8 +27,12 @@ from typing import Any
 from autograder.sandbox import landlock, loading, namespaces, pages, seccomp
 from autograder.sandbox.bans import Bans, install
 from autograder.sandbox.child import Jail, run
+from autograder.sandbox.scratch import clear_away, clear_few
 
 MAX_MESSAGE = 65536
+CLEAR_S = 2.0
+MAX_TASKS = 512
+"""Processes and threads of one user at a time: a bomb of threads must not take all numbers that the machine has."""
 
 
 def main() -> None:
@@ -86,6 +91,8 @@ def build_jail(settings: dict[str, Any], process: int) -> tuple[Jail, list[str]]
     if "namespaces" in wanted:
         entered = namespaces.enter(readable, Path(settings["scratch"]))
         uid = namespaces.SANDBOX_UID if "uid" in entered.layers else None
+        if {"user", "uid"} & {*entered.layers}:  # else the judge's own processes would count
+            resource.setrlimit(resource.RLIMIT_NPROC, (MAX_TASKS, MAX_TASKS))
         layers += [f"{name} namespace" for name in entered.layers if name != "uid"] + ["uid"] * (uid is not None)
     mapped = int(read_own(process, "self/statm").split()[0]) * resource.getpagesize()
     return Jail(readable, "namespaces" in wanted, uid, "landlock" in wanted, program, mapped, bans), layers
@@ -117,6 +124,8 @@ class Zygote:
     scratch: Path
     children: dict[int, tuple[int, int, Path | None]] = field(default_factory=dict)
     """Number of the child -> its pid, its pidfd, the folder to clear away after it."""
+    cleaners: list[int] = field(default_factory=list)
+    """Processes that still clear folders away."""
 
     def serve(self) -> None:
         """Answer the judge until it hangs up, then take every child along."""
@@ -176,29 +185,25 @@ class Zygote:
         _, status, usage = os.wait4(pid, 0)
         os.close(descriptor)
         if folder is not None:
-            with contextlib.suppress(OSError):  # what cannot be removed now goes with the zygote's own folder
-                clear_away(folder)
+            self._clear_away(folder)
         report = {"ended": number, "status": status, "cpu_s": usage.ru_utime + usage.ru_stime}
         self.control.send(json.dumps(report).encode())
 
-
-def clear_away(folder: Path) -> None:
-    """Remove a folder however deep it is: one that a submission nested is deeper than Python recurses. Raises OSError.
-
-    Every folder in it is first moved beside it, so that no path gets too long either.
-    """
-    waiting, number = [folder], 0
-    while waiting:
-        current = waiting.pop()
-        current.chmod(0o700)
-        with os.scandir(current) as entries:
-            for entry in list(entries):
-                if entry.is_dir(follow_symlinks=False):
-                    number += 1
-                    waiting.append(Path(entry.path).rename(f"{folder}.{number}"))
-                else:
-                    os.unlink(entry.path)
-        current.rmdir()
+    def _clear_away(self, folder: Path) -> None:
+        """Remove a child's folder; what takes long goes on by itself, so that the next child need not wait for it."""
+        with contextlib.suppress(OSError):
+            if clear_few(folder):
+                return
+        cleaner = os.fork()
+        if cleaner == 0:
+            _die_with_parent()
+            with contextlib.suppress(OSError):  # what cannot be removed now goes with the zygote's own folder
+                clear_away(folder)
+            os._exit(0)
+        descriptor = os.pidfd_open(cleaner)
+        select.select([descriptor], [], [], CLEAR_S)
+        os.close(descriptor)
+        self.cleaners = [pid for pid in [*self.cleaners, cleaner] if os.waitpid(pid, os.WNOHANG)[0] == 0]
 
 
 def _prefer_for_oom(process: int) -> None:
