@@ -14,7 +14,8 @@ import signal
 import stat
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -237,6 +238,9 @@ class Arena:
         assert not forges or wrong.score <= self.score_of_wrong_work, in_words(wrong)
         assert keeps is None or right.score == keeps, in_words(right)
         assert after.score == 100, in_words(after)
+        until = time.monotonic() + 10  # a zygote's cleaner of deep folders may still be at work
+        while self.look() != before and time.monotonic() < until:
+            time.sleep(0.05)
         assert self.look() == before
         return Stood(wrong, right, after)
 
@@ -290,11 +294,12 @@ def _file(path: Path) -> tuple[Any, ...]:
 
 
 def descendants(pid: int) -> list[int]:
-    """Return the process ids below one, which are its zygote's and its children's."""
+    """Return the ids of the processes that run below one: its zygote's and its children's."""
     found: list[int] = []
-    for task in Path(f"/proc/{pid}/task").iterdir():
-        for child in (task / "children").read_text().split():
-            found += [int(child), *descendants(int(child))]
+    for children in Path(f"/proc/{pid}/task").glob("*/children"):
+        for child in map(int, children.read_text().split()):
+            state = Path(f"/proc/{child}/stat").read_text().rpartition(")")[2].split()[0]
+            found += [] if state == "Z" else [child, *descendants(child)]
     return found
 
 
@@ -400,7 +405,7 @@ def make_arena(tmp_path_factory: pytest.TempPathFactory, victim: subprocess.Pope
 
 
 @pytest.fixture(scope="session")
-def arena(make_arena: Any) -> Arena:
+def arena(make_arena: Callable[..., Arena]) -> Arena:
     """The arena with all the confinement that this machine has."""
     from autograder.sandbox.means import survey
 
@@ -411,7 +416,7 @@ def arena(make_arena: Any) -> Arena:
 
 
 @pytest.fixture(scope="session")
-def bare_arena(make_arena: Any) -> Arena:
+def bare_arena(make_arena: Callable[..., Arena]) -> Arena:
     """The arena of a machine that gives no namespaces: a submission shares them with the judge."""
     from autograder.sandbox.means import survey
 
@@ -419,3 +424,9 @@ def bare_arena(make_arena: Any) -> Arena:
     if means.missing:
         pytest.skip(f"this machine cannot confine: missing {'; '.join(means.missing)}")
     return make_arena([layer for layer in means.layers if layer != "namespaces"])
+
+
+@pytest.fixture(scope="session")
+def secrets_of_the_host() -> Mapping[str, str]:
+    """What no submission may find, and where it stands."""
+    return NEEDLES

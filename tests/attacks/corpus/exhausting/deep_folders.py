@@ -6,7 +6,7 @@ import os
 def in_shift(function, args, kwargs):
     here = os.open(os.path.dirname(__file__), os.O_RDONLY)
     try:
-        for _ in range(3000):
+        for _ in range(1300):
             os.mkdir("d", dir_fd=here)
             below = os.open("d", os.O_RDONLY, dir_fd=here)
             os.close(here)

@@ -74,12 +74,15 @@ KINDS = {
     "tensors": lambda N: frame({"n": N, "answer": 1}, tensors({str(i): {"dtype": "U8", "shape": [0], "data_offsets": [0, 0]} for i in range(40000)})),
     "hashes": lambda N: frame(b'{"n": %d, "answer": {"d": [' % N + b",".join(b"[%d,0]" % (i * (2**61 - 1)) for i in range(1, 60000)) + b"]}}"),
     "gigabytes": lambda N: b"".join([struct.pack(">II", 2, 8 * 2**26)]),
+    "code": lambda N: frame(
+        {"loaded": True, "code": {"x": "0"}}, tensors({"0": {"dtype": "U8", "shape": [3], "data_offsets": [0, 3]}}, b"(((")
+    ),
     "partial": lambda N: frame({"n": N, "answer": 1.0})[:-2],
     "half_header": lambda N: b"\x00\x00",
 }
 
 
-STALLS = {"partial", "half_header", "surrogate"}
+STALLS = {"partial", "half_header"}
 
 
 def attack():
