@@ -79,11 +79,11 @@ def main() -> None:
 @explained
 def release(assignments: tuple[str, ...], force: bool, course_root: Path, as_json: bool) -> None:
     """Build the students' folders assignments/ from solutions/, and scan them for leaks."""
-    from autograder.desk import find_root
+    from autograder.course import find_course
     from autograder.release import release as build
     from autograder.secret import make_secret
 
-    root = find_root(course_root)
+    root = find_course(course_root)
     make_secret(root)
     released = build(root, assignments, force=force)
     if as_json:
@@ -139,10 +139,11 @@ def grade(
 @explained
 def status(assignment: str, out: Path | None, course_root: Path, as_json: bool) -> None:
     """Show what has been graded, and what waits for a human."""
-    from autograder.desk import find_root, read_results
+    from autograder.course import find_course
+    from autograder.desk import read_results
     from autograder.screen import Screen
 
-    folder = out or find_root(course_root) / "results" / assignment
+    folder = out or find_course(course_root) / "results" / assignment
     Screen(as_json=as_json).status(read_results(folder), folder)
 
 

@@ -13,8 +13,8 @@ from pathlib import Path
 
 import click
 
-from autograder.course import load_assignments
-from autograder.desk import Desk, find_root
+from autograder.course import find_course, load_assignments
+from autograder.desk import Desk
 from autograder.records import Assignment, Confinement
 from autograder.screen import Screen
 from autograder.secret import make_secret
@@ -34,7 +34,7 @@ LAST_LINE = "\ndef unfinished(x:\n"
 
 def run_demo(start: Path, out: Path | None, workers: int | None) -> None:
     """Make, grade and show a sample class for every assignment of the course."""
-    root = find_root(start)
+    root = find_course(start)
     make_secret(root)
     click.echo(BANNER, err=True)
     for assignment in load_assignments(root):

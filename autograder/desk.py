@@ -23,14 +23,9 @@ LEDGER = Path(".autograder", "ledger")
 AUDIT_LEDGER = Path(".autograder", "audit")
 
 
-def find_root(start: Path) -> Path:
-    """Return the course's folder, at or above `start`."""
-    return find_course(start)
-
-
 def all_assignments(start: Path) -> tuple[str, ...]:
     """Return the ids of the course's assignments."""
-    return tuple(assignment.id for assignment in load_assignments(find_root(start)))
+    return tuple(assignment.id for assignment in load_assignments(find_course(start)))
 
 
 def read_results(folder: Path) -> tuple[Grade, ...]:
@@ -54,7 +49,7 @@ class Desk:
         """Return the desk for an assignment. Raises ConfinementMissing, UsageError, ConfigurationError."""
         from autograder.sandbox.means import choose_layers, survey
 
-        root = find_root(start)
+        root = find_course(start)
         means = survey()
         return Desk(
             root,

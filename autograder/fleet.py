@@ -10,15 +10,16 @@ from concurrent.futures import Future, ProcessPoolExecutor, as_completed
 from contextlib import closing
 from functools import lru_cache
 
-from autograder.pipeline import Job, Pipeline, Settings, waited
+from autograder.checks.case import waited
+from autograder.pipeline import Job, Pipeline, Settings
 from autograder.records import Grade
 
 
 def grade_all(settings: Settings, jobs: Sequence[Job], workers: int, done: Callable[[Job, Grade], None]) -> None:
     """Grade all jobs and hand each grade to `done` as soon as it stands.
 
-    Submissions whose child only waited are graded again afterwards, alone, before they count. An interrupt lets the
-    submissions that are running finish their current check; the ledger has everything up to there.
+    Submissions whose child only waited are graded again afterwards, alone, before they count. An interrupt lets
+    worker processes finish the submission at hand; the ledger has every check that was measured.
     """
     again: list[Job] = []
     for job, grade in _parallel(settings, jobs, workers) if workers > 1 else _serial(settings, jobs):

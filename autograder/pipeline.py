@@ -15,7 +15,7 @@ import torch
 
 from autograder import ENGINE, __version__
 from autograder.checks.bench import Bench, Wish
-from autograder.checks.case import problem_of
+from autograder.checks.case import problem_of, waited
 from autograder.checks.judge import run_checks
 from autograder.course import load_assignment, solution_digest
 from autograder.errors import SandboxError, WireError
@@ -61,6 +61,7 @@ class Pipeline:
         self.settings = settings
         self.assignment: Assignment = load_assignment(settings.folder)
         self._solution = solution_digest(self.assignment)
+        self._needs = {check.id: needed_by(check, self.assignment) for check in self.assignment.checks}
         self._ledger = Ledger(settings.ledger)
         self._workshop = Workshop(self.assignment, settings.layers)
         gc.collect()
@@ -122,7 +123,7 @@ class Pipeline:
         )
 
     def _keys(self, job: Job) -> dict[str, str]:
-        used, limits = self.settings, self.assignment.limits
+        used, limits, secret_sha256 = self.settings, self.assignment.limits, fingerprint(job.secret)
         sandbox = {"confinement": used.confinement, "layers": " ".join(used.layers), "limits": repr(limits)}
         sandbox |= {"importable": " ".join(self.assignment.importable), "preload": " ".join(self.assignment.preload)}
         return {
@@ -130,40 +131,36 @@ class Pipeline:
                 KeyParts(
                     submission=job.submission.digest,
                     check=check.digest,
-                    needs=self._needs(check),
+                    needs=self._needs[check.id],
                     solution=self._solution,
                     datasets={"course_data": used.datasets_digest},
                     sandbox={**sandbox, "bans": " ".join(bans_of(self.assignment, check))},
                     device=used.device,
                     torch=torch.__version__,
                     engine=ENGINE,
-                    secret_sha256=fingerprint(job.secret),
+                    secret_sha256=secret_sha256,
                 )
             )
             for check in self.assignment.checks
         }
-
-    def _needs(self, check: Check) -> dict[str, str]:
-        """Digests of all checks that decide whether `check` runs, and with which stand-ins."""
-        found: dict[str, str] = {}
-        waiting = [check]
-        by_id = {each.id: each for each in self.assignment.checks}
-        while waiting:
-            for name in waiting.pop().needs:
-                for id_ in self.assignment.parts.get(name, (name,)):
-                    if id_ not in found:
-                        found[id_] = by_id[id_].digest
-                        waiting.append(by_id[id_])
-        return found
 
     def close(self) -> None:
         """End the sandbox."""
         self._workshop.close()
 
 
-def waited(result: CheckResult) -> bool:
-    """Whether the wall clock ended it: to be measured again alone before it counts."""
-    return result.finding is not None and result.finding.kind == "waited"
+def needed_by(check: Check, assignment: Assignment) -> dict[str, str]:
+    """Return the digests of all checks that decide whether `check` runs, and with which stand-ins."""
+    found: dict[str, str] = {}
+    waiting = [check]
+    by_id = {each.id: each for each in assignment.checks}
+    while waiting:
+        for name in waiting.pop().needs:
+            for id_ in assignment.parts.get(name, (name,)):
+                if id_ not in found:
+                    found[id_] = by_id[id_].digest
+                    waiting.append(by_id[id_])
+    return found
 
 
 def _all_fail(bench: Bench, error: StudentFault | WireError | SandboxError) -> list[CheckResult]:

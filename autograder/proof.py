@@ -7,7 +7,6 @@ logarithms: losses differ by factors). A mistake that training cannot tell from 
 
 from __future__ import annotations
 
-import hashlib
 import json
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -19,6 +18,7 @@ from typing import Any
 import torch
 
 from autograder.audit import Kind, Verdict, audit_secret
+from autograder.intake import files_digest
 from autograder.pipeline import Job, Pipeline, Settings
 from autograder.records import Assignment, CheckResult
 from autograder.variants import as_submission, mistakes
@@ -111,13 +111,13 @@ def _calibration(
 
 def digest(folder: Path) -> str:
     """Return the digest of what an audit's result depends on: everything in the assignment's folder but its handout."""
-    total = hashlib.sha256()
-    for path in sorted(path for path in folder.rglob("*") if path.is_file()):
-        name = path.relative_to(folder)
-        if name.name not in NOT_PROVEN and not any(part.startswith((".", "__")) for part in name.parts):
-            content = path.read_bytes()
-            total.update(f"{name.as_posix()}\0{len(content)}\0".encode() + content)
-    return total.hexdigest()
+    names = [path.relative_to(folder) for path in folder.rglob("*") if path.is_file()]
+    proven = [
+        name
+        for name in names
+        if name.name not in NOT_PROVEN and not any(part.startswith((".", "__")) for part in name.parts)
+    ]
+    return files_digest({name.as_posix(): (folder / name).read_bytes() for name in proven})
 
 
 def measured_file(root: Path, assignment: str) -> Path:

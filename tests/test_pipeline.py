@@ -17,9 +17,10 @@ import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from autograder.checks.case import waited
 from autograder.errors import SandboxError
 from autograder.ledger import Ledger
-from autograder.pipeline import Job, Pipeline, Settings, waited
+from autograder.pipeline import Job, Pipeline, Settings
 from autograder.records import Assignment, Confinement, Grade, Outcome, Submission
 from autograder.sandbox import transport
 from autograder.secret import fingerprint

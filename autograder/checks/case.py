@@ -150,18 +150,17 @@ class CheckRun:
 
     def _note(self, precision: Precision) -> None:
         if opened := self._opened.get(precision.name):
-            session = opened.session
-            self.refused += tuple(name for name in session.refused if name not in self.refused)
-            self.figures.update(session.figures)
-            self.curve = session.curve or self.curve
+            self._note_refused(opened)
+            self.figures.update(opened.session.figures)
+            self.curve = opened.session.curve or self.curve
 
     def _close(self, name: str) -> None:
         if opened := self._opened.pop(name, None):
-            self._note_used(opened)
+            self._note_refused(opened)
+            self._used.append(opened.close())
 
-    def _note_used(self, opened: Opened) -> None:
+    def _note_refused(self, opened: Opened) -> None:
         self.refused += tuple(name for name in opened.session.refused if name not in self.refused)
-        self._used.append(opened.close())
 
     def _is_ours(self, problem: Problem, function: Function, case_id: str) -> bool:
         """Blame by re-run: whether the case fails with the reference in the student's place, now, on this machine."""
@@ -187,6 +186,11 @@ CUT_OFF = Problem(
     Finding("grader", "The grader failed; a human will look.", detail="a case of this check was cut off"),
     SandboxError("a case of this check was cut off"),
 )
+
+
+def waited(result: CheckResult) -> bool:
+    """Whether the wall clock ended it: to be measured again alone before it counts."""
+    return result.finding is not None and result.finding.kind == "waited"
 
 
 @contextmanager

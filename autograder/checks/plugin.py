@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from autograder.checks.bench import Bench
-from autograder.checks.case import CheckRun
+from autograder.checks.case import CheckRun, waited
 from autograder.errors import UsageError
 from autograder.marks import CHECK_FILES
 from autograder.records import Check, CheckResult, Finding, Outcome
@@ -200,7 +200,7 @@ def meet_needs(
 
 def is_unsettled(result: CheckResult) -> bool:
     """Whether a result may still change without the submission: the grader failed, or a child only waited."""
-    return result.outcome is Outcome.GRADER_ERROR or (result.finding is not None and result.finding.kind == "waited")
+    return result.outcome is Outcome.GRADER_ERROR or waited(result)
 
 
 def _unsettled(check: Check, needed: CheckResult) -> CheckResult:

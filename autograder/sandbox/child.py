@@ -24,7 +24,6 @@ from autograder.sandbox.order import from_bytes, to_bytes
 from autograder.sandbox.worker import Executor, describe
 
 CHANNEL = 3
-STANDARD_STREAMS = 3
 
 
 @dataclass(frozen=True, slots=True)
