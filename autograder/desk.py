@@ -72,7 +72,7 @@ class Desk:
             self.layers,
             self.missing,
             self.root / ledger,
-            course_data.digest(),
+            course_data.digest(self.assignment.datasets),
         )
 
     def results_folder(self, out: Path | None) -> Path:

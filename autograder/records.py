@@ -103,6 +103,8 @@ class Assignment:
     """Public ones first, each file in source order; their points sum to 100."""
     given: tuple[str, ...] = ()
     """Files of the folder that students get as they are."""
+    datasets: tuple[str, ...] = ()
+    """Modules of course_data that its checks use."""
 
     @property
     def module(self) -> str:

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from autograder.course.checks_source import helper_modules, read_checks
+from autograder.course.data_names import dataset_names
 from autograder.course.problems import Problem
 from autograder.marks import MARKS
 from autograder.records import Check, Visibility
@@ -236,3 +237,15 @@ class TestDigest:
         for name in ("rnn.py", "test_public.py", "test_hidden.py", "shapes.py"):
             (tmp_path / name).write_text(name)
         assert helper_modules(tmp_path, ("rnn.py",)) == b"shapes.py\0shapes.py"
+
+
+def test_the_data_of_a_check_is_read_from_its_source(tmp_path: Path) -> None:
+    """Names of data modules are literals, in helpers too; anything else would hide what a measurement depends on."""
+    file, problems = tmp_path / "test_hidden.py", list[Problem]()
+    file.write_text(
+        "def helper(dataset):\n    return dataset('names')\n\n\n"
+        "def test_a(dataset):\n    dataset('echo')\n    helper(dataset)\n    dataset(name)\n    dataset()\n"
+    )
+    assert dataset_names((file, tmp_path / "missing.py"), problems) == ("echo", "names")
+    assert [(problem.file, problem.line) for problem in problems] == [(file, 8), (file, 9)]
+    assert "in quotes" in problems[0].message

@@ -42,9 +42,31 @@ def test_every_name_is_plain_and_stands_in_one_language() -> None:
 
 
 def test_digest_is_of_the_snapshots_and_the_code_that_reads_them() -> None:
-    """The digest is 64 hexadecimal digits, and the same at every call."""
-    assert len(course_data.digest()) == 64
-    assert course_data.digest() == course_data.digest()
+    """The digest is 64 hexadecimal digits, the same at every call, and no other module's."""
+    assert len(course_data.digest(["names"])) == 64
+    assert course_data.digest(["names", "echo"]) == course_data.digest(["echo", "names"])
+    assert len({course_data.digest(modules) for modules in ([], ["names"], ["echo"], ["names", "echo"])}) == 4
+    with pytest.raises(ValueError, match=r"no data module course_data\.nmaes"):
+        course_data.digest(["nmaes"])
+
+
+def test_digest_follows_what_a_module_reads(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A change of a snapshot that a module names, or of a module that it imports, changes its digest; no other does."""
+    sources = {
+        "one.py": 'from course_data import two\nSNAPSHOT = "words.json.gz"\n',
+        "two.py": "X = 1\n",
+        "three.py": "X = 1\n",
+        "words.json.gz": "w",
+        "more.npz": "m",
+    }
+    for name, text in sources.items():
+        (tmp_path / name).write_text(text, encoding="utf-8")
+    monkeypatch.setattr(course_data, "_FOLDER", tmp_path)
+    before = course_data.digest(["one"])
+    for name, text in sources.items():
+        (tmp_path / name).write_text(text + "\n", encoding="utf-8")
+        assert (course_data.digest(["one"]) != before) is (name in ("one.py", "two.py", "words.json.gz"))
+        (tmp_path / name).write_text(text, encoding="utf-8")
 
 
 def test_vocabulary_spells_there_and_back() -> None:

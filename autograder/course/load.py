@@ -10,6 +10,7 @@ from zoneinfo import ZoneInfo
 
 from autograder.course import rules
 from autograder.course.checks_source import HIDDEN, PUBLIC, helper_modules, read_checks
+from autograder.course.data_names import dataset_names
 from autograder.course.problems import Problem, nearest, report
 from autograder.course.schema import AssignmentModel, CourseModel, LimitsModel
 from autograder.course.yaml_edge import Document, read_yaml
@@ -66,6 +67,7 @@ def load_assignment(folder: Path, *, complete: bool = True) -> Assignment:
     document = read_yaml(folder / ASSIGNMENT_FILE, AssignmentModel, problems)
     beside = (*document.content.files, *document.content.given) if document else ()
     checks = _checks(folder, beside, complete, problems)
+    datasets = dataset_names((folder / PUBLIC, folder / HIDDEN), problems)
     if document is not None:
         problems.extend(_wrong_files(folder, document))
         problems.extend(_wrong_parts(document, checks, complete))
@@ -78,7 +80,7 @@ def load_assignment(folder: Path, *, complete: bool = True) -> Assignment:
         problems.extend(rules.sums(checks, folder / PUBLIC))
     report(problems)
     assert document is not None  # else there were problems
-    return _assignment(folder, document.content, checks)
+    return _assignment(folder, document.content, checks, datasets)
 
 
 def solution_digest(assignment: Assignment) -> str:
@@ -97,7 +99,9 @@ def _solution_files(assignment: Assignment) -> Iterator[Path]:
         yield from sorted(path for path in folder.glob("*.py") if path.name not in {PUBLIC, HIDDEN})
 
 
-def _assignment(folder: Path, content: AssignmentModel, checks: tuple[Check, ...]) -> Assignment:
+def _assignment(
+    folder: Path, content: AssignmentModel, checks: tuple[Check, ...], datasets: tuple[str, ...]
+) -> Assignment:
     known = {check.id for check in checks}
     parts = {part: tuple(id_ for id_ in ids if id_ in known) for part, ids in content.parts.items()}
     return Assignment(
@@ -113,6 +117,7 @@ def _assignment(folder: Path, content: AssignmentModel, checks: tuple[Check, ...
         parts=parts,
         checks=checks,
         given=tuple(content.given),
+        datasets=datasets,
     )
 
 
