@@ -9,6 +9,7 @@ import struct
 import sys
 import unicodedata
 import zipfile
+from dataclasses import replace
 from pathlib import Path
 from types import MappingProxyType
 
@@ -19,6 +20,7 @@ from hypothesis import strategies as st
 from autograder.errors import SubmissionError
 from autograder.intake import files_digest, read_submission, read_submissions, safe_student, shown
 from autograder.intake.sources import MAX_ENTRIES, MAX_FILE
+from autograder.intake.text import source_text
 from autograder.intake.zips import MAX_ZIP
 from autograder.records import Assignment, Limits, Submission
 
@@ -114,24 +116,69 @@ class TestWhatIsTaken:
         found = taken(foldered(tmp_path / "alice", {"my_rnn (1).py": CODE}))
         assert (found.files, found.notes) == ({"rnn.py": CODE}, ("my_rnn (1).py was taken as rnn.py",))
 
+    @pytest.mark.parametrize(
+        "name",
+        [
+            *("rnn (1).py", "rnn(2).py", "RNN.py", "Rnn.PY", "rnn.py.txt", "rnn - Copy (2).py", "Copy of rnn.py"),
+            *("rnn-1.py", unicodedata.normalize("NFD", "rnn - 복사본.py")),
+        ],
+    )
+    def test_a_second_download_is_the_file(self, tmp_path: Path, name: str) -> None:
+        """What browsers and file managers add to a name is seen through and said, unless the file itself is there."""
+        others = {"utils.py": b"x = 1\n", "experiment.py": b"x = 2\n"}
+        found = taken(foldered(tmp_path / "alice", {name: CODE, **others}))
+        assert (found.problem, found.files) == ("", {"rnn.py": CODE})
+        assert found.notes[0] == f"{shown(name)} was taken as rnn.py"
+        both = taken(foldered(tmp_path / "bo", {name: b"x = 3\n", "rnn.py": CODE}))
+        assert (both.problem, both.files) == ("", {"rnn.py": CODE})
+        assert "was not taken, since rnn.py is there; if it is the newer one, hand it in as rnn.py" in both.notes[0]
+
+    def test_a_file_that_is_asked_for_is_no_copy_of_another(self, tmp_path: Path) -> None:
+        """`rnn_1.py` and `rnn.py`, both asked for: neither takes the other's place."""
+        found = taken(foldered(tmp_path / "alice", {"rnn.py": CODE}), assignment("rnn.py", "rnn_1.py"))
+        assert (found.files, found.notes) == ({"rnn.py": CODE}, ("rnn_1.py is missing",))
+        found = taken(foldered(tmp_path / "bo", {"rnn_1.py": CODE}), assignment("rnn.py", "rnn_1.py"))
+        assert found.problem.startswith("rnn.py is missing")
+
+    def test_files_that_came_with_the_task_are_nobodys_own(self, tmp_path: Path) -> None:
+        """A lone file under another name is found beside the checks and the given files."""
+        given = replace(ONE, given=("experiment.py",))
+        files = {"mine.py": CODE, "experiment.py": b"x = 1\n", "test_public.py": b"x = 2\n"}
+        found = taken(foldered(tmp_path / "alice", files), given)
+        assert (found.problem, found.files) == ("", {"rnn.py": CODE})
+
+    def test_equal_copies_are_one(self, tmp_path: Path) -> None:
+        """Where all that could be meant hold the same bytes, there is nothing to ask."""
+        found = taken(foldered(tmp_path / "alice", {"a/rnn.py": CODE, "b/rnn.py": CODE}))
+        assert (found.problem, found.files) == ("", {"rnn.py": CODE})
+        found = taken(foldered(tmp_path / "bo", {"rnn (1).py": CODE, "rnn (2).py": CODE}))
+        assert (found.problem, found.files) == ("", {"rnn.py": CODE})
+
     def test_of_several_files_each_is_taken_by_name(self, tmp_path: Path) -> None:
         """Of two files that are asked for, a missing second one is a note, a missing first one a problem."""
         found = taken(foldered(tmp_path / "a", {"rnn.py": CODE}), TWO)
         assert (found.problem, found.notes) == ("", ("train.py is missing",))
         assert taken(foldered(tmp_path / "b", {"train.py": CODE}), TWO).problem.startswith("rnn.py is missing")
         assert (
-            taken(foldered(tmp_path, {"c.py": CODE}) / "c.py", TWO).problem == "rnn.py is missing; c.py was handed in"
+            taken(foldered(tmp_path, {"c.py": CODE}) / "c.py", TWO).problem
+            == "rnn.py is missing; c.py was handed in; rename the file with your code to rnn.py and hand it in"
         )
 
     @pytest.mark.parametrize(
         ("entries", "expected"),
         [
-            ({"notes.txt": b"x"}, "rnn.py is missing; notes.txt was handed in"),
-            ({}, "rnn.py is missing; nothing was handed in"),
-            ({"a.py": b"x", "b.py": b"x"}, "rnn.py is missing; a.py, b.py were handed in"),
+            ({"notes.txt": b"x"}, "rnn.py is missing; notes.txt was handed in; hand in rnn.py, or a folder or .zip"),
+            ({}, "rnn.py is missing; nothing was handed in; hand in rnn.py, or a folder or .zip with it"),
+            ({"a.py": b"x", "b.py": b"x"}, "rnn.py is missing; a.py, b.py were handed in; rename the file with"),
+            ({"report.pdf": b"x"}, "report.pdf was handed in; a document cannot be run: hand in rnn.py itself"),
+            ({"hw.7z": b"x"}, "hw.7z was handed in; only .zip archives can be opened"),
+            ({"rnn.py": b"PK\x03\x04..."}, "rnn.py is a zip, whatever its name says"),
+            ({"rnn.py": b"x = 1\n\0"}, "rnn.py is no text: line 2 holds the character 0x00"),
+            ({"rnn.py": b"\x93NUMPY\x01"}, "rnn.py is no text: line 1 holds the character 0x01"),
+            ({"rnn.py": b"\xff\xfe"}, "rnn.py is empty"),
+            ({"rnn (1).py": b"1", "rnn (2).py": b"2"}, "2 files could be rnn.py (rnn (1).py, rnn (2).py); hand in the"),
             ({"rnn.ipynb": b"{}"}, "notebooks cannot be graded yet: export yours as rnn.py"),
             ({"rnn.py": b" \n"}, "rnn.py is empty; hand in the file with your code"),
-            ({"rnn.py": b"x = '\xb0\xa1'"}, "rnn.py is not UTF-8 text: byte 5 is 0xb0; save it as UTF-8"),
             ({"rnn.py": b"#" * (MAX_FILE + 1)}, "rnn.py is larger than 1 MiB"),
         ],
     )
@@ -146,15 +193,72 @@ class TestWhatIsTaken:
 
     def test_several_bad_files_are_told_together(self, tmp_path: Path) -> None:
         """One answer names everything that is wrong."""
-        found = taken(foldered(tmp_path / "alice", {"rnn.py": b"", "train.py": b"\xff"}), TWO)
+        found = taken(foldered(tmp_path / "alice", {"rnn.py": b"", "train.py": b"\0"}), TWO)
         assert found.problem.startswith("rnn.py is empty")
-        assert "train.py is not UTF-8" in found.problem
+        assert "train.py is no text" in found.problem
 
     def test_a_file_of_the_largest_size_is_taken(self, tmp_path: Path) -> None:
         """The cap itself is allowed, in both carriers."""
         code = os.urandom(MAX_FILE // 2).hex().encode()
         assert taken(foldered(tmp_path / "alice", {"rnn.py": code})).problem == ""
         assert taken(zipped(tmp_path / "alice.zip", {"rnn.py": code})).problem == ""
+
+
+KOREAN = "# 순환 신경망\nname = '가'\n"
+
+
+class TestEncodings:
+    """Whatever an editor wrote is read as what it is."""
+
+    @pytest.mark.parametrize("encoding", ["utf-16", "utf-16-le", "utf-16-be", "cp949", "euc_kr"])
+    def test_other_encodings_are_read_and_said(self, tmp_path: Path, encoding: str) -> None:
+        """Korean Windows and UTF-16, with its mark or without, become UTF-8, with a note."""
+        found = taken(foldered(tmp_path / "alice", {"rnn.py": KOREAN.encode(encoding)}))
+        assert (found.problem, found.files) == ("", {"rnn.py": KOREAN.encode()})
+        assert len(found.notes) == 1
+        assert found.notes[0].startswith("rnn.py is not UTF-8; it was read as ")
+
+    def test_a_mark_of_utf_8_is_nothing(self, tmp_path: Path) -> None:
+        """It is dropped without a word."""
+        found = taken(foldered(tmp_path / "alice", {"rnn.py": KOREAN.encode("utf-8-sig")}))
+        assert (found.problem, found.notes, found.files) == ("", (), {"rnn.py": KOREAN.encode()})
+
+    @pytest.mark.parametrize(
+        ("declared", "text"), [("johab", "# 한글"), ("shift_jis", "x = '表'"), ("latin-1", "# é"), ("cp949", "# 똠방")]
+    )
+    def test_a_declared_encoding_is_believed(self, tmp_path: Path, declared: str, text: str) -> None:
+        """A comment as Python wants it decides, and says the truth afterwards, on its own line."""
+        source = f"#!/usr/bin/python\n# -*- coding: {declared} -*-\n{text}\n"
+        (tmp_path / "alice").mkdir()
+        (found,) = taken(foldered(tmp_path / "alice", {"rnn.py": source.encode(declared)})).files.values()
+        assert found.decode() == source.replace(declared, "utf-8")
+        compile(found, "rnn.py", "exec")
+
+    @pytest.mark.parametrize("declared", ["rot13", "unicode_escape", "idna", "punycode", "no-such", "utf-7", "zlib"])
+    def test_an_encoding_that_computes_is_not_used(self, tmp_path: Path, declared: str) -> None:
+        """A comment cannot name a codec that turns the text into another one."""
+        source = f"# coding: {declared}\nx = '\xe9'\n".encode("latin-1")
+        (tmp_path / "alice").mkdir()
+        (found,) = taken(foldered(tmp_path / "alice", {"rnn.py": source})).files.values()
+        assert found.decode().endswith("x = 'é'\n")
+
+    @settings(deadline=None)
+    @given(st.binary(max_size=60))
+    def test_any_bytes_are_text_or_a_problem(self, content: bytes) -> None:
+        """What comes out is UTF-8 without NUL, and the same again when it is read again."""
+        try:
+            text, _ = source_text("rnn.py", content)
+        except SubmissionError:
+            return
+        assert "\0" not in text.decode()
+        assert source_text("rnn.py", text)[0] == text
+
+    @settings(deadline=None)
+    @given(st.text(st.characters(exclude_categories=["Cs", "Cc"])), st.sampled_from(["utf-8", "utf-8-sig", "utf-16"]))
+    def test_no_text_is_changed(self, text: str, encoding: str) -> None:
+        """Every text comes through as it is."""
+        source = f"x = 1  # {text}\n"
+        assert source_text("rnn.py", source.encode(encoding))[0] == source.encode()
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="links and pipes of Unix")
@@ -174,7 +278,7 @@ class TestLinks:
         (tmp_path / "alice").mkdir()
         (tmp_path / "alice" / "rnn.py").symlink_to(secret / "rnn.py")
         found = taken(tmp_path / "alice")
-        assert found.problem == "rnn.py is missing; nothing was handed in"
+        assert found.problem.startswith("rnn.py is missing; nothing was handed in; ")
         assert found.notes == ("rnn.py is a link and was ignored",)
 
     def test_a_linked_folder_is_not_entered(self, tmp_path: Path, secret: Path) -> None:
@@ -265,6 +369,38 @@ class TestZips:
         with path.open("wb") as file:
             file.truncate(MAX_ZIP + 1)
         assert taken(path).problem.startswith("alice.zip is larger than 16 MiB")
+
+    @pytest.mark.parametrize("kind", ["folder", "zip"])
+    def test_a_zip_inside_is_opened_once(self, tmp_path: Path, kind: str) -> None:
+        """A hand-in that holds nothing but a zip is that zip; what is packed in a third one is not looked for."""
+        inner = zipped(tmp_path / "inner.zip", {"src/rnn.py": CODE}).read_bytes()
+        make = {"folder": foldered, "zip": zipped}[kind]
+        found = taken(make(tmp_path / "alice.zip", {"hw/과제.zip": inner, "notes.txt": b"x"}))
+        assert (found.problem, found.files) == ("", {"rnn.py": CODE})
+        assert found.notes == ("hw/과제.zip was opened",)
+        (tmp_path / "twice").mkdir()
+        twice = zipped(tmp_path / "twice.zip", {"inner.zip": inner}).read_bytes()
+        deep = taken(make(tmp_path / "bo.zip", {"twice.zip": twice}))
+        assert deep.problem.startswith("rnn.py is missing; inner.zip was handed in")
+
+    def test_a_zip_beside_code_stays_closed(self, tmp_path: Path) -> None:
+        """What lies beside the file that counts is not looked into; of two zips none is."""
+        inner = zipped(tmp_path / "inner.zip", {"rnn.py": b"old = 1\n"}).read_bytes()
+        assert taken(foldered(tmp_path / "alice", {"old.zip": inner, "rnn.py": CODE})).files == {"rnn.py": CODE}
+        assert taken(foldered(tmp_path / "bo", {"a.zip": inner, "b.zip": inner})).problem.startswith(
+            "rnn.py is missing"
+        )
+
+    def test_names_of_korean_windows_are_read(self, tmp_path: Path) -> None:
+        """Names that are not marked as UTF-8 are cp949 where they can be, and never an exception."""
+        path = tmp_path / "alice.zip"
+        with zipfile.ZipFile(path, "w") as archive:
+            archive.writestr("12345.py", CODE)
+        path.write_bytes(path.read_bytes().replace(b"12345.py", "과제5.py".encode("cp949")))
+        found = taken(path)
+        assert (found.files, found.notes) == ({"rnn.py": CODE}, ("과제5.py was taken as rnn.py",))
+        path.write_bytes(path.read_bytes().replace("과제5".encode("cp949"), b"\xff\xff5\xff\xff"))
+        assert taken(path).files == {"rnn.py": CODE}
 
     def test_every_cut_of_a_zip_is_survived(self, tmp_path: Path) -> None:
         """A zip that was not uploaded to its end is that student's problem."""

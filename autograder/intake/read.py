@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
 from autograder.errors import SubmissionError
+from autograder.intake.choice import chosen, in_words, lone_file, what_is_missing
 from autograder.intake.names import safe_student, shown
 from autograder.intake.sources import IGNORED, Entry, HandedIn, from_file, from_folder
-from autograder.intake.zips import from_zip
+from autograder.intake.text import source_text
+from autograder.intake.zips import from_zip, unwrapped
 from autograder.records import Assignment, Submission
 
 
@@ -32,7 +34,7 @@ def read_submission(path: Path, assignment: Assignment, student: str) -> Submiss
         return Submission(safe, assignment.id, {}, problem=why)
     found = HandedIn()
     try:
-        found = _handed_in(path)
+        found = unwrapped(_handed_in(path))
         files = _selected(found, assignment, student)
     except SubmissionError as error:
         return Submission(safe, assignment.id, {}, tuple(found.notes), problem=str(error))
@@ -92,85 +94,38 @@ def _handed_in(path: Path) -> HandedIn:
 
 def _selected(found: HandedIn, assignment: Assignment, student: str) -> dict[str, bytes]:
     """File name -> content for the assignment's files; SubmissionError when they cannot be told or read."""
-    chosen = {name: entry for name in assignment.files if (entry := _chosen(name, found)) is not None}
-    lone = _lone_file(found, assignment) if not chosen else None
+    taken = {name: entry for name in assignment.files if (entry := chosen(name, found, assignment.files)) is not None}
+    lone = lone_file(found, assignment) if not taken else None
     if lone is not None:
-        chosen = {assignment.files[0]: lone}
+        taken = {assignment.files[0]: lone}
         if lone.path.name != f"{student}.py":
-            found.notes.append(f"{shown(str(lone.path))} was taken as {assignment.files[0]}")
-    if assignment.files[0] not in chosen:
-        raise SubmissionError(_what_is_missing(found, assignment))
-    _note_the_rest(found, assignment, chosen)
-    return _contents(chosen)
-
-
-def _chosen(name: str, found: HandedIn) -> Entry | None:
-    """The shallowest file called `name`."""
-    candidates = sorted((entry for entry in found.entries if entry.path.name == name), key=_depth)
-    if not candidates:
-        return None
-    best = [entry for entry in candidates if _depth(entry) == _depth(candidates[0])]
-    if len(best) > 1:
-        paths = ", ".join(shown(str(entry.path)) for entry in best[:4])
-        raise SubmissionError(f"{name} was handed in {len(best)} times ({paths}); hand in one")
-    for other in candidates[1:]:
-        found.refuse(str(other.path), f"deeper than {shown(str(best[0].path))}")
-    return best[0]
-
-
-def _depth(entry: Entry) -> int:
-    return len(entry.path.parts)
-
-
-def _lone_file(found: HandedIn, assignment: Assignment) -> Entry | None:
-    """The only Python file, whatever its name, where the assignment asks for one."""
-    python = [entry for entry in found.entries if entry.path.suffix == ".py"]
-    return python[0] if len(python) == len(assignment.files) == 1 else None
-
-
-def _what_is_missing(found: HandedIn, assignment: Assignment) -> str:
-    name = assignment.files[0]
-    if any(entry.path.suffix == ".ipynb" for entry in found.entries):
-        return f"{name} is missing; notebooks cannot be graded yet: export yours as {name} and hand that in"
-    return f"{name} is missing; {_listing([entry.path for entry in found.entries])} handed in"
-
-
-def _note_the_rest(found: HandedIn, assignment: Assignment, chosen: Mapping[str, Entry]) -> None:
-    found.notes.extend(f"{name} is missing" for name in assignment.files if name not in chosen)
-    asked_for = {*assignment.files, *(entry.path.name for entry in chosen.values())}
-    rest = [entry.path for entry in found.entries if entry.path.name not in asked_for]
-    if rest:
-        found.notes.append(f"{_listing(rest)} ignored: not asked for")
-
-
-def _listing(paths: list[PurePosixPath]) -> str:
-    """The first few of `paths`, with the verb that fits."""
-    names = ", ".join(shown(str(path)) for path in paths[:4])
-    more = f" and {len(paths) - 4} more" if len(paths) > 4 else ""
-    verb = "was" if len(paths) == 1 else "were"
-    return f"{names}{more} {verb}" if paths else "nothing was"
-
-
-def _contents(chosen: Mapping[str, Entry]) -> dict[str, bytes]:
-    """The bytes of every chosen file; SubmissionError names everything that is wrong with them at once."""
-    contents: dict[str, bytes] = {}
-    problems: list[str] = []
-    for name, entry in chosen.items():
-        try:
-            contents[name] = _text_bytes(name, entry.read())
-        except SubmissionError as error:
-            problems.append(str(error))
-    if problems:
-        raise SubmissionError("; ".join(problems))
+            found.note(f"{shown(str(lone.path))} was taken as {assignment.files[0]}")
+    if assignment.files[0] not in taken:
+        raise SubmissionError(what_is_missing(assignment.files[0], found))
+    contents = _contents(taken, found)
+    _note_the_rest(found, assignment, taken)
     return contents
 
 
-def _text_bytes(name: str, content: bytes) -> bytes:
-    if not content.strip():
-        raise SubmissionError(f"{name} is empty; hand in the file with your code")
-    try:
-        content.decode("utf-8")
-    except UnicodeDecodeError as error:
-        message = f"{name} is not UTF-8 text: byte {error.start} is 0x{content[error.start]:02x}; save it as UTF-8"
-        raise SubmissionError(message) from None
-    return content
+def _note_the_rest(found: HandedIn, assignment: Assignment, taken: Mapping[str, Entry]) -> None:
+    found.notes.extend(f"{name} is missing" for name in assignment.files if name not in taken)
+    used = {entry.path for entry in taken.values()}
+    rest = [e.path for e in found.entries if e.path not in used and e.path.name not in assignment.files]
+    if rest:
+        found.notes.append(f"{in_words(rest)} ignored: not asked for")
+
+
+def _contents(taken: Mapping[str, Entry], found: HandedIn) -> dict[str, bytes]:
+    """The text of every file that was taken; SubmissionError names everything that is wrong with them at once."""
+    contents: dict[str, bytes] = {}
+    problems: list[str] = []
+    for name, entry in taken.items():
+        try:
+            contents[name], note = source_text(name, entry.read())
+        except SubmissionError as error:
+            problems.append(str(error))
+        else:
+            found.notes.extend([note] if note else [])
+    if problems:
+        raise SubmissionError("; ".join(problems))
+    return contents

@@ -16,6 +16,7 @@ MAX_FILE = 1 << 20
 MAX_ENTRIES = 2_000
 MAX_DEPTH = 16
 
+CODE = frozenset({".py", ".ipynb"})
 IGNORED = frozenset({"__MACOSX", "__pycache__", "node_modules", "site-packages", "venv", "Thumbs.db", "desktop.ini"})
 
 
@@ -25,8 +26,12 @@ class Entry:
 
     path: PurePosixPath
     """Inside what was handed in."""
-    read: Callable[[], bytes]
-    """Its content; SubmissionError when it cannot be had or is larger than MAX_FILE."""
+    load: Callable[[int], bytes]
+    """Its content, of at most so many bytes."""
+
+    def read(self, limit: int = MAX_FILE) -> bytes:
+        """Its content; SubmissionError when it cannot be had or has more than `limit` bytes."""
+        return self.load(limit)
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,13 +44,13 @@ class HandedIn:
     def wants(self, path: PurePosixPath) -> bool:
         """Whether to look into the file or folder `path`; says so in the notes where a student may wonder."""
         if ".git" in path.parts:
-            self._note("the .git folder was ignored")
+            self.note("the .git folder was ignored")
             return False
         return not any(part in IGNORED or part.startswith(".") for part in path.parts)
 
     def refuse(self, path: str, what: str) -> None:
         """Note an entry that is never read."""
-        self._note(f"{shown(path)} is {what} and was ignored")
+        self.note(f"{shown(path)} is {what} and was ignored")
 
     def add(self, entry: Entry) -> None:
         """Keep a file; SubmissionError when there are too many."""
@@ -53,7 +58,8 @@ class HandedIn:
         if len(self.entries) > MAX_ENTRIES:
             raise SubmissionError(f"more than {MAX_ENTRIES:,} files were handed in; hand in only what is asked for")
 
-    def _note(self, note: str) -> None:
+    def note(self, note: str) -> None:
+        """Keep a sentence for the student, once, and not more than a page of them."""
         if note not in self.notes and len(self.notes) < 20:
             self.notes.append(note)
 
@@ -88,14 +94,14 @@ def _sort_in(
         else:
             found.refuse(str(path), f"more than {MAX_DEPTH} folders deep")
     elif child.is_file(follow_symlinks=False):
-        found.add(Entry(path, lambda: read_plain(root / path, MAX_FILE)))
+        found.add(Entry(path, lambda limit: read_plain(root / path, limit)))
     else:
         found.refuse(str(path), "not a plain file")
 
 
 def from_file(path: Path) -> HandedIn:
     """The one file `path`."""
-    return HandedIn([Entry(PurePosixPath(path.name), lambda: read_plain(path, MAX_FILE))])
+    return HandedIn([Entry(PurePosixPath(path.name), lambda limit: read_plain(path, limit))])
 
 
 def read_plain(path: Path, limit: int) -> bytes:

@@ -10,7 +10,7 @@ from pathlib import Path, PurePosixPath
 
 from autograder.errors import SubmissionError
 from autograder.intake.names import shown
-from autograder.intake.sources import MAX_ENTRIES, MAX_FILE, Entry, HandedIn, read_plain, size
+from autograder.intake.sources import CODE, MAX_ENTRIES, Entry, HandedIn, read_plain, size
 
 MAX_ZIP = 16 << 20
 """Bytes of a zip; it is read into memory as a whole."""
@@ -24,7 +24,19 @@ _BROKEN = (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, OSErro
 
 def from_zip(path: Path) -> HandedIn:
     """The plain files in the zip `path`; SubmissionError when it is broken, too large or has too many entries."""
-    content = read_plain(path, MAX_ZIP)
+    return _contents(read_plain(path, MAX_ZIP))
+
+
+def unwrapped(found: HandedIn) -> HandedIn:
+    """What the one zip among the files of `found` holds, where they hold no code themselves: many pack twice."""
+    zips = [entry for entry in found.entries if entry.path.suffix.lower() == ".zip"]
+    if len(zips) != 1 or any(entry.path.suffix.lower() in CODE for entry in found.entries):
+        return found
+    inside = _contents(zips[0].read(MAX_ZIP))
+    return HandedIn(inside.entries, [*found.notes, f"{shown(str(zips[0].path))} was opened", *inside.notes])
+
+
+def _contents(content: bytes) -> HandedIn:
     if content.count(_DIRECTORY_RECORD) > MAX_ENTRIES:  # asked before zipfile makes an object of each
         raise SubmissionError(f"the zip has more than {MAX_ENTRIES:,} entries; zip only the files that are asked for")
     try:
@@ -39,7 +51,7 @@ def from_zip(path: Path) -> HandedIn:
 
 
 def _sort_in(archive: zipfile.ZipFile, info: zipfile.ZipInfo, found: HandedIn) -> None:
-    name = info.filename.replace("\\", "/")
+    name = _name(info).replace("\\", "/")
     path = PurePosixPath(name)
     kind = stat.S_IFMT(info.external_attr >> 16)
     if path.is_absolute() or ".." in path.parts or name[1:2] == ":":
@@ -49,27 +61,37 @@ def _sort_in(archive: zipfile.ZipFile, info: zipfile.ZipInfo, found: HandedIn) -
     elif kind not in {0, stat.S_IFREG}:  # 0: packed on Windows
         found.refuse(name, "a link" if kind == stat.S_IFLNK else "not a plain file")
     else:
-        found.add(Entry(path, lambda: _content(archive, info)))
+        found.add(Entry(path, lambda limit: _content(archive, info, limit)))
 
 
-def _content(archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> bytes:
+def _name(info: zipfile.ZipInfo) -> str:
+    """The entry's name. zipfile takes a name that is not marked as UTF-8 for cp437; on Korean Windows it is cp949."""
+    if info.flag_bits & 0x800 or info.filename.isascii():
+        return info.filename
+    try:
+        return info.filename.encode("cp437").decode("cp949")
+    except UnicodeError:
+        return info.filename
+
+
+def _content(archive: zipfile.ZipFile, info: zipfile.ZipInfo, limit: int) -> bytes:
     """The unpacked file; SubmissionError when what it says about itself, or what really comes out, is too much."""
-    name = shown(info.filename)
+    name = shown(_name(info))
     if info.flag_bits & 1:
         raise SubmissionError(f"{name} is encrypted; make a zip without a password")
     if info.compress_type not in {zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED}:
         raise SubmissionError(f"{name} is packed in an unusual way; make an ordinary zip")
-    if info.file_size > MAX_FILE:
-        raise SubmissionError(f"{name} is larger than {size(MAX_FILE)}; hand in only what is asked for")
+    if info.file_size > limit:
+        raise SubmissionError(f"{name} is larger than {size(limit)}; hand in only what is asked for")
     if info.file_size > MAX_RATIO * max(1, info.compress_size):
         raise SubmissionError(f"{name} unpacks to more than {MAX_RATIO} times its size; hand in source text")
     try:
         with archive.open(info) as file:
-            content = file.read(MAX_FILE + 1)
+            content = file.read(limit + 1)
     except (*_BROKEN, RuntimeError) as error:  # RuntimeError: encrypted, though the directory denies it
         raise _broken(error) from None
-    if len(content) > MAX_FILE:
-        raise SubmissionError(f"{name} is larger than {size(MAX_FILE)}; hand in only what is asked for")
+    if len(content) > limit:
+        raise SubmissionError(f"{name} is larger than {size(limit)}; hand in only what is asked for")
     return content
 
 
