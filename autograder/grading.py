@@ -12,6 +12,7 @@ from autograder.records import (
     Assignment,
     Check,
     CheckResult,
+    EarlierPart,
     Finding,
     Grade,
     LatePolicy,
@@ -54,6 +55,16 @@ def grade(assignment: Assignment, submission: Submission, results: Iterable[Chec
         notes=(*submission.notes, *_provisional_note(final)),
         run=run,
         submission_digest=submission.digest,
+    )
+
+
+def with_earlier(graded: Grade, parts: tuple[EarlierPart, ...], ours: tuple[str, ...]) -> Grade:
+    """The grade with whose work of earlier assignments was in use; `ours` are checks of it that the grader failed."""
+    return replace(
+        graded,
+        earlier=parts,
+        notes=(*graded.notes, *(part.words for part in parts)),
+        needs_human=(*graded.needs_human, *(f"not measured, so that a stand-in is in use: {id_}" for id_ in ours)),
     )
 
 

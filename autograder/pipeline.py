@@ -11,18 +11,42 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+import course_data
 import torch
 
 from autograder import ENGINE, __version__
 from autograder.checks.bench import Bench, Wish
 from autograder.checks.case import problem_of, waited
+from autograder.checks.earlier import (
+    NOTHING_EARLIER,
+    EarlierWork,
+    Results,
+    decisive,
+    judged,
+    missing,
+    refuse_unknown,
+    stand_ins_alone,
+)
 from autograder.checks.judge import run_checks
+from autograder.checks.plugin import as_open_as
 from autograder.course import load_assignment, solution_digest
 from autograder.errors import SandboxError, WireError
-from autograder.grading import grade
+from autograder.grading import grade, with_earlier
+from autograder.intake import files_digest
 from autograder.ledger import KeyParts, Ledger, measurement_key
-from autograder.records import Assignment, Check, CheckResult, Confinement, Finding, Grade, Outcome, RunInfo, Submission
-from autograder.sandbox.faults import StudentFault
+from autograder.records import (
+    Assignment,
+    BuildsOn,
+    CheckResult,
+    Confinement,
+    Finding,
+    Grade,
+    Outcome,
+    RunInfo,
+    Submission,
+)
+from autograder.release import stub_files
+from autograder.sandbox.faults import ChildEnded, StudentFault
 from autograder.secret import fingerprint
 from autograder.workshop import Workshop, bans_of
 
@@ -56,14 +80,21 @@ class Job:
 class Pipeline:
     """Grades submissions of one assignment, one after the other."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, lent: Workshop | None = None) -> None:
         torch.set_num_threads(1)
         self.settings = settings
         self.assignment: Assignment = load_assignment(settings.folder)
+        refuse_unknown(self.assignment)
         self._solution = solution_digest(self.assignment)
-        self._needs = {check.id: needed_by(check, self.assignment) for check in self.assignment.checks}
+        self._needs = {check.id: decisive(self.assignment, check.needs) for check in self.assignment.checks}
         self._ledger = Ledger(settings.ledger)
-        self._workshop = Workshop(self.assignment, settings.layers)
+        earlier = [load_assignment(settings.folder.parent / used.id) for used in self.assignment.builds_on]
+        stubs = {name: text for each in earlier for name, text in stub_files(each).items()}
+        own = lent or Workshop(self.assignment, settings.layers, (self.assignment, *earlier))
+        self._workshop = replace(own, stubs=stubs)
+        self._earlier = {
+            each.id: Pipeline(_settings_for(each, settings), self._workshop.beside(each)) for each in earlier
+        }
         gc.collect()
         gc.freeze()  # torch's half a million objects live as long as we do: no collection need look at them again
 
@@ -75,7 +106,7 @@ class Pipeline:
             if c.trains_cpu_s is None
         }
         found: list[CheckResult] = []
-        self._measure(job, passed, found.append)
+        run_checks(self._bench(job, self._earlier_work(job), passed, found.append))
         return tuple(found)
 
     def grade(self, job: Job) -> Grade:
@@ -86,7 +117,40 @@ class Pipeline:
         """
         if job.submission.problem:
             return grade(self.assignment, job.submission, (), self._run_info(job))
-        keys = self._keys(job)
+        results, work = self._results(job, None)
+        graded = grade(self.assignment, job.submission, results.values(), self._run_info(job))
+        return with_earlier(graded, work.parts, work.ours)
+
+    def earlier_work(self, job: Job, used: BuildsOn) -> EarlierWork:
+        """Return what the submission of a later assignment finds of this one: its own parts where they are right.
+
+        That is measured by this assignment's own checks, and found in the ledger where it was measured before.
+        """
+        names = [*self.assignment.files, *self.assignment.earlier_files]
+        files = {name: job.submission.files[name] for name in names if name in job.submission.files}
+        if used.files[0] not in files:
+            return missing(used)
+        submission = Submission(job.submission.student, self.assignment.id, files, digest=files_digest(files))
+        ids = frozenset(decisive(self.assignment, used.parts))
+        results, _ = self._results(replace(job, submission=submission), ids)
+        return judged(used, self.assignment, results)
+
+    def _earlier_work(self, job: Job) -> EarlierWork:
+        parts = (self._earlier[used.id].earlier_work(job, used) for used in self.assignment.builds_on)
+        return sum(parts, NOTHING_EARLIER)
+
+    def _results(self, job: Job, wanted: frozenset[str] | None) -> tuple[Results, EarlierWork]:
+        """The results of the wanted checks, all for None, and the earlier work with which they came about."""
+        work = self._earlier_work(job)
+        if work.unsettled is None:
+            return self._measured(job, wanted, work)
+        open_ = [check for check in self.assignment.checks if wanted is None or check.id in wanted]
+        return {check.id: as_open_as(work.unsettled, check) for check in open_}, work
+
+    def _measured(
+        self, job: Job, wanted: frozenset[str] | None, work: EarlierWork
+    ) -> tuple[dict[str, CheckResult], EarlierWork]:
+        keys = {id_: key for id_, key in self._keys(job, work).items() if wanted is None or id_ in wanted}
         known = {id_: found for id_, key in keys.items() if (found := self._ledger.get(key)) is not None}
         results = dict(known)
 
@@ -96,19 +160,31 @@ class Pipeline:
                 self._ledger.put(keys[result.id], result)
 
         if len(known) < len(keys):
-            self._measure(job, known, report)
-        return grade(self.assignment, job.submission, results.values(), self._run_info(job))
+            bench = replace(self._bench(job, work, known, report), wanted=wanted)
+            error = _import_error(bench)
+            if error is None:
+                run_checks(bench)
+            elif (without := self._without_own(job, work, error)) is not None:
+                return self._measured(job, wanted, without)
+            else:  # it cannot be imported: each check would say the same
+                for result in _all_fail(bench, error):
+                    report(result)
+        return results, work
 
-    def _measure(self, job: Job, known: dict[str, CheckResult], report: Report) -> None:
-        bench = replace(self._workshop.bench(job.submission, job.secret, known, report), alone=job.alone)
-        any_check = replace(self.assignment.checks[0], bans=None)  # under the assignment's own bans
-        try:
-            bench.open_student(Wish(any_check, "float64", 0)).close()
-        except (StudentFault, WireError, SandboxError) as error:  # it cannot be imported: each check would say the same
-            for result in _all_fail(bench, error):
-                report(result)
-        else:
-            run_checks(bench)
+    def _bench(self, job: Job, work: EarlierWork, known: Results, report: Report) -> Bench:
+        return replace(self._workshop.bench(job.submission, job.secret, known, report, work), alone=job.alone)
+
+    def _without_own(self, job: Job, work: EarlierWork, error: Exception) -> EarlierWork | None:
+        """Stand-ins for all earlier work, where that is what keeps a submission from being imported; else None."""
+        waits = isinstance(error, ChildEnded) and error.waited and not job.alone
+        if waits or not isinstance(error, StudentFault) or not any(each.written for each in work.modules):
+            return None
+        alone = [
+            stand_ins_alone(used, f"with your {used.files[0]} {self.assignment.files[0]} cannot be imported")
+            for used in self.assignment.builds_on
+        ]
+        without = sum(alone, NOTHING_EARLIER)
+        return without if _import_error(self._bench(job, without, {}, lambda _: None)) is None else None
 
     def _run_info(self, job: Job) -> RunInfo:
         used = self.settings
@@ -122,14 +198,16 @@ class Pipeline:
             fingerprint(job.secret),
         )
 
-    def _keys(self, job: Job) -> dict[str, str]:
+    def _keys(self, job: Job, work: EarlierWork = NOTHING_EARLIER) -> dict[str, str]:
         used, limits, secret_sha256 = self.settings, self.assignment.limits, fingerprint(job.secret)
         sandbox = {"confinement": used.confinement, "layers": " ".join(used.layers), "limits": repr(limits)}
         sandbox |= {"importable": " ".join(self.assignment.importable), "preload": " ".join(self.assignment.preload)}
+        sandbox |= self._earlier_in_use(job, work)
+        own = {name: content for name, content in job.submission.files.items() if name in self.assignment.files}
         return {
             check.id: measurement_key(
                 KeyParts(
-                    submission=job.submission.digest,
+                    submission=files_digest(own) if self.assignment.builds_on else job.submission.digest,
                     check=check.digest,
                     needs=self._needs[check.id],
                     solution=self._solution,
@@ -144,27 +222,37 @@ class Pipeline:
             for check in self.assignment.checks
         }
 
+    def _earlier_in_use(self, job: Job, work: EarlierWork) -> dict[str, str]:
+        """What of earlier work can change a measurement: a file that is imported, and the stand-ins set in it."""
+        found: dict[str, str] = {}
+        for used, module in zip(self.assignment.builds_on, work.modules, strict=True):
+            files = {name: job.submission.files[name] for name in used.files if name in job.submission.files}
+            own = files_digest(files) if module.written else "none"
+            found[f"earlier {used.id}"] = f"{own} {' '.join(module.stand_ins)}"
+        return found
+
     def close(self) -> None:
         """End the sandbox."""
         self._workshop.close()
 
 
-def needed_by(check: Check, assignment: Assignment) -> dict[str, str]:
-    """Return the digests of all checks that decide whether `check` runs, and with which stand-ins."""
-    found: dict[str, str] = {}
-    waiting = [check]
-    by_id = {each.id: each for each in assignment.checks}
-    while waiting:
-        for name in waiting.pop().needs:
-            for id_ in assignment.parts.get(name, (name,)):
-                if id_ not in found:
-                    found[id_] = by_id[id_].digest
-                    waiting.append(by_id[id_])
-    return found
+def _settings_for(earlier: Assignment, settings: Settings) -> Settings:
+    """The settings with which an earlier assignment is graded, so that its measurements are found again."""
+    return replace(settings, folder=earlier.folder, datasets_digest=course_data.digest(earlier.datasets))
+
+
+def _import_error(bench: Bench) -> StudentFault | WireError | SandboxError | None:
+    """Why a submission cannot be imported under the assignment's own bans; None where it can."""
+    any_check = replace(bench.assignment.checks[0], bans=None)
+    try:
+        bench.open_student(Wish(any_check, "float64", 0)).close()
+    except (StudentFault, WireError, SandboxError) as error:
+        return error
+    return None
 
 
 def _all_fail(bench: Bench, error: StudentFault | WireError | SandboxError) -> list[CheckResult]:
-    """A result for every check that is not known yet."""
+    """A result for every check that is to be run."""
     problem, assignment = problem_of(error), bench.assignment
     ours = problem.outcome is Outcome.GRADER_ERROR
     words = problem.finding.message if ours else f"{assignment.files[0]} cannot be imported: {error}"
@@ -175,5 +263,5 @@ def _all_fail(bench: Bench, error: StudentFault | WireError | SandboxError) -> l
     return [
         CheckResult(check.id, problem.outcome, 0, check.points, finding)
         for check in assignment.checks
-        if check.id not in bench.known
+        if bench.runs(check.id)
     ]

@@ -81,6 +81,22 @@ class Check:
 
 
 @dataclass(frozen=True, slots=True)
+class BuildsOn:
+    """An assignment whose work another one imports."""
+
+    id: str
+    files: tuple[str, ...]
+    """Its files to hand in; they are importable by name beside those of the other one."""
+    parts: tuple[str, ...]
+    """Those of its parts that are used: each is the student's own where it is right, else its stand-in."""
+
+    @property
+    def module(self) -> str:
+        """The import name of the file that has the parts."""
+        return self.files[0].removesuffix(".py")
+
+
+@dataclass(frozen=True, slots=True)
 class Assignment:
     """One folder of `solutions/`."""
 
@@ -89,8 +105,8 @@ class Assignment:
     folder: Path
     files: tuple[str, ...]
     """File names to hand in; the first one is the module that the checks talk to."""
-    builds_on: tuple[str, ...]
-    """Ids of assignments whose files are importable beside it."""
+    builds_on: tuple[BuildsOn, ...]
+    """Assignments whose files are importable beside it, and those that these build on; each before its users."""
     bans: tuple[str, ...]
     importable: tuple[str, ...]
     """Top-level packages beside the standard library that a submission may import."""
@@ -110,6 +126,11 @@ class Assignment:
     def module(self) -> str:
         """The import name of the file that the checks talk to."""
         return self.files[0].removesuffix(".py")
+
+    @property
+    def earlier_files(self) -> tuple[str, ...]:
+        """File names that may be handed in beside its own: those of the assignments that it builds on."""
+        return tuple(name for earlier in self.builds_on for name in earlier.files)
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,7 +171,7 @@ class Submission:
     student: str
     assignment: str
     files: Mapping[str, bytes]
-    """File name -> content, only names on the assignment's list."""
+    """File name -> content, only names on the assignment's list and on those of the assignments that it builds on."""
     notes: tuple[str, ...] = ()
     """What intake dropped or repaired, in words for the student."""
     problem: str = ""
@@ -209,6 +230,23 @@ class CheckResult:
 
 
 @dataclass(frozen=True, slots=True)
+class EarlierPart:
+    """A part of an earlier assignment, and whose it is in this grade."""
+
+    name: str
+    file: str
+    why_stand_in: str = ""
+    """Why a stand-in is in use, in words that follow "since"; empty: it is the student's own."""
+
+    @property
+    def words(self) -> str:
+        """One sentence for the student."""
+        if self.why_stand_in:
+            return f"{self.name}: a stand-in, since {self.why_stand_in}"
+        return f"{self.name}: your own, from {self.file}"
+
+
+@dataclass(frozen=True, slots=True)
 class RunInfo:
     """Under what a submission was measured; stands in every result."""
 
@@ -236,3 +274,5 @@ class Grade:
     notes: tuple[str, ...]
     run: RunInfo
     submission_digest: str
+    earlier: tuple[EarlierPart, ...] = ()
+    """Parts of earlier assignments, each the student's own or a stand-in; the notes say the same."""

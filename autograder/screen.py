@@ -107,7 +107,8 @@ class Screen:
         self._console.print(table)
         self._console.print(f"{len(grades)} results in {escape(str(folder))}, one JSON file a student")
         for grade in grades:
-            for note in grade.notes:
+            own = {part.words for part in grade.earlier if not part.why_stand_in}
+            for note in [note for note in grade.notes if note not in own]:
                 self._console.print(f"[dim]{escape(grade.student)}: {escape(note)}[/]")
         for grade in grades:
             if grade.needs_human:

@@ -52,7 +52,7 @@ def fair_play(assignment: Assignment) -> tuple[Variant, ...]:
         Variant(path.stem, {**_solution(assignment), name: path.read_bytes()})
         for path in sorted((assignment.folder / FAIR_PLAY_FOLDER).glob("*.py"))
     ]
-    return (*written, *_edited(assignment, assignment.folder / FAIR_PLAY))
+    return (*written, *_edited(assignment, assignment.folder / FAIR_PLAY), *without_earlier(assignment))
 
 
 def solution(assignment: Assignment) -> Variant:
@@ -60,10 +60,16 @@ def solution(assignment: Assignment) -> Variant:
     return Variant("solution", _solution(assignment))
 
 
+def without_earlier(assignment: Assignment) -> tuple[Variant, ...]:
+    """Return the solution of who has no work of earlier assignments to build on; none where nothing is built on."""
+    own = {name: content for name, content in _solution(assignment).items() if name in assignment.files}
+    return (Variant("without_earlier_work", own),) if assignment.builds_on else ()
+
+
 def stub(assignment: Assignment) -> Variant:
     """Return what students are given, as a submission."""
     built = build(assignment)
-    return Variant("stub", {name: built[name] for name in assignment.files})
+    return Variant("stub", {**_solution(assignment), **{name: built[name] for name in assignment.files}})
 
 
 def lazy_students(assignment: Assignment) -> tuple[Variant, ...]:
@@ -135,7 +141,14 @@ def as_submission(assignment: Assignment, student: str, files: Mapping[str, byte
 
 
 def _solution(assignment: Assignment) -> dict[str, bytes]:
-    return {name: (assignment.folder / name).read_bytes() for name in assignment.files}
+    """The solution's files, and those of the assignments that it builds on."""
+    return {name: path.read_bytes() for name, path in _paths(assignment).items()}
+
+
+def _paths(assignment: Assignment) -> dict[str, Path]:
+    beside = assignment.folder.parent
+    paths = {name: assignment.folder / name for name in assignment.files}
+    return paths | {name: beside / earlier.id / name for earlier in assignment.builds_on for name in earlier.files}
 
 
 def _edited(assignment: Assignment, file: Path) -> tuple[Variant, ...]:
@@ -158,7 +171,9 @@ def _variant(assignment: Assignment, file: Path, entry: Mapping[str, Any]) -> Va
     if "why_not" in entry:
         return Variant(entry["id"], {}, why_not=entry["why_not"])
     name = entry.get("file", assignment.files[0])
-    source = (assignment.folder / name).read_text(encoding="utf-8")
+    if name not in (paths := _paths(assignment)):
+        raise ConfigurationError(f"{file}: {entry['id']}: there is no file {name} to edit; known are {sorted(paths)}")
+    source = paths[name].read_text(encoding="utf-8")
     edited = _apply(source, entry["edits"], f"{file}: {entry['id']}")
     return Variant(
         entry["id"],

@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
-from pathlib import Path
+from dataclasses import dataclass, field, replace
 from types import ModuleType
 from typing import Self
 
 from autograder.checks.bench import Bench, Used, Wish
+from autograder.checks.earlier import NOTHING_EARLIER, EarlierWork
 from autograder.checks.home import AtHome, load_dataset
 from autograder.errors import SandboxError
 from autograder.records import Assignment, Check, CheckResult, Submission
 from autograder.sandbox import loading
 from autograder.sandbox.host import ZygoteProcess
-from autograder.sandbox.order import Order
+from autograder.sandbox.order import EarlierModule, Order
 from autograder.sandbox.remote import LocalTransport, Session
 from autograder.sandbox.transport import Child
 from autograder.sandbox.worker import Executor
@@ -39,12 +39,14 @@ class Workshop:
 
     assignment: Assignment
     layers: tuple[str, ...]
-    earlier: tuple[Path, ...] = ()
-    """Solution folders of the assignments that this one builds on."""
+    served: tuple[Assignment, ...] = ()
+    """All assignments whose children its zygotes fork, the bans of the first in force in them; empty: its own alone."""
+    stubs: Mapping[str, bytes] = field(default_factory=dict)
+    """Files of earlier assignments as students get them, for those that are missing: stand-ins are set in them."""
     _zygotes: dict[bool, ZygoteProcess] = field(default_factory=dict)
     _reference: ModuleType | None = None
-    _code: dict[str, bytes] = field(default_factory=dict)
-    """Digest of the submission at hand -> its compiled module, for the next child of the same one."""
+    _code: dict[tuple[str, tuple[EarlierModule, ...]], bytes] = field(default_factory=dict)
+    """The submission at hand, by digest and what it builds on -> its compiled modules, for its next child."""
 
     def bench(
         self,
@@ -52,30 +54,32 @@ class Workshop:
         secret: bytes,
         known: Mapping[str, CheckResult],
         report: Callable[[CheckResult], None],
+        work: EarlierWork = NOTHING_EARLIER,
     ) -> Bench:
-        """Return what the checks of one submission run against."""
+        """Return what the checks of one submission run against, and what it finds of earlier assignments."""
         return Bench(
             assignment=self.assignment,
             secret=secret,
-            open_student=lambda wish: self.open(submission, wish),
+            open_student=lambda wish: self.open(submission, wish, work),
             open_reference=self.open_reference,
             report=report,
             known=known,
+            earlier=lambda: work.parts,
             dataset=load_dataset,
         )
 
-    def open(self, submission: Submission, wish: Wish) -> Sandboxed:
+    def open(self, submission: Submission, wish: Wish, work: EarlierWork = NOTHING_EARLIER) -> Sandboxed:
         """Return a locked child with the submission loaded. Raises StudentFault where it cannot be imported."""
         try:
-            return self._open(submission, wish)
+            return self._open(submission, wish, work)
         except SandboxError:  # a zygote can be lost to the machine: once more with a new one, then it is our fault
             self._zygotes.pop(wish.check.trains_cpu_s is not None).close()
-            return self._open(submission, wish)
+            return self._open(submission, wish, work)
 
-    def _open(self, submission: Submission, wish: Wish) -> Sandboxed:
+    def _open(self, submission: Submission, wish: Wish, work: EarlierWork) -> Sandboxed:
         trains = wish.check.trains_cpu_s
         child = self.zygote(heavy=trains is not None).fork(
-            self._order(submission, wish), self.assignment.limits, trains or self.assignment.limits.cpu_s
+            self._order(submission, wish, work), self.assignment.limits, trains or self.assignment.limits.cpu_s
         )
         try:
             child.wait_loaded()
@@ -83,33 +87,41 @@ class Workshop:
             child.close()
             raise
         if child.code and submission.digest:
-            self._code = {submission.digest: child.code}
+            self._code = {(submission.digest, work.modules): child.code}
         return Sandboxed(Session(child), child)
 
-    def _order(self, submission: Submission, wish: Wish) -> Order:
+    def _order(self, submission: Submission, wish: Wish, work: EarlierWork) -> Order:
+        stubs = {name: self.stubs[name] for name in work.replaced_files(self.assignment)}
         return Order(
-            files={name: content.decode() for name, content in submission.files.items()},
+            files={name: content.decode() for name, content in {**submission.files, **stubs}.items()},
             module=self.assignment.module,
             dtype=wish.dtype,
             seed=wish.seed,
             bans=bans_of(self.assignment, wish.check),
             stand_ins=wish.stand_ins,
             importable=self.assignment.importable,
-            code=self._code.get(submission.digest, b""),
+            code=self._code.get((submission.digest, work.modules), b""),
+            earlier=tuple(replace(each, written=True) for each in work.modules),
         )
 
     def open_reference(self) -> AtHome:
         """Return a new session with the reference solution, in this process."""
         if self._reference is None:
-            self._reference = loading.import_apart([self.assignment.folder, *self.earlier], self.assignment.module)
+            folder = self.assignment.folder
+            earlier = [folder.parent / used.id for used in self.assignment.builds_on]
+            self._reference = loading.import_apart([folder, *earlier], self.assignment.module)
         return AtHome(Session(LocalTransport(Executor(self._reference, self.assignment.folder))))
+
+    def beside(self, assignment: Assignment) -> Workshop:
+        """Return a workshop for another assignment that our zygotes serve; `close` of one closes both."""
+        return Workshop(assignment, self.layers, self.served, _zygotes=self._zygotes)
 
     def zygote(self, *, heavy: bool) -> ZygoteProcess:
         """Return the light or the heavy zygote, ready to fork."""
         if heavy not in self._zygotes:
-            default = (self.assignment.bans, *(bans_of(self.assignment, check) for check in self.assignment.checks))
-            bans = dict.fromkeys(default)
-            preload = self.assignment.preload if heavy else ()
+            served = self.served or (self.assignment,)
+            bans = dict.fromkeys(names for each in served for names in _bans_in(each))
+            preload = dict.fromkeys(module for each in served for module in each.preload) if heavy else ()
             self._zygotes[heavy] = ZygoteProcess(self.layers, heavy=heavy, preload=preload, bans=bans)
         self._zygotes[heavy].wait_ready()
         return self._zygotes[heavy]
@@ -124,6 +136,10 @@ class Workshop:
 
     def __exit__(self, *_: object) -> None:
         self.close()
+
+
+def _bans_in(assignment: Assignment) -> tuple[tuple[str, ...], ...]:
+    return (assignment.bans, *(bans_of(assignment, check) for check in assignment.checks))
 
 
 def bans_of(assignment: Assignment, check: Check) -> tuple[str, ...]:

@@ -139,13 +139,13 @@ class Recording(Pipeline):
         self.sessions: list[tuple[str, Session]] = []
         opener = self._workshop.open
 
-        def remembering(submission: Submission, wish: Any) -> Any:
-            opened = opener(submission, wish)
+        def remembering(submission: Submission, wish: Any, *earlier: Any) -> Any:
+            opened = opener(submission, wish, *earlier)
             if submission.student.endswith("-0"):
                 self.sessions.append((wish.dtype, opened.session))
             return opened
 
-        self._workshop.open = remembering  # type: ignore[method-assign]
+        self._workshop.open = remembering  # type: ignore[method-assign, assignment]
 
 
 def submission_s(count: int) -> tuple[float, float]:

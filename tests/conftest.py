@@ -385,17 +385,18 @@ class Desk:
             self.folder, Confinement.BEST_EFFORT, self.sandboxes.layers, self.sandboxes.missing, self.ledger, "0" * 64
         )
         made = Pipeline(replace(settings, **changes))
-        if lend:
-            workshop = made._workshop
-            original = workshop.open
+        for pipeline in (made, *made._earlier.values()) if lend else ():
+            workshop = pipeline._workshop
             workshop.zygote = lambda *, heavy: self.sandboxes.zygote(heavy=heavy)  # type: ignore[method-assign]
-
-            def counted(submission: Submission, wish: Wish) -> Any:
-                self.forks.append(wish.check.id)
-                return original(submission, wish)
-
-            workshop.open = counted  # type: ignore[method-assign]
+            workshop.open = self._counted(workshop.open)  # type: ignore[method-assign]
         return made
+
+    def _counted(self, opener: Callable[..., Any]) -> Callable[..., Any]:
+        def counted(submission: Submission, wish: Wish, *earlier: Any) -> Any:
+            self.forks.append(wish.check.id)
+            return opener(submission, wish, *earlier)
+
+        return counted
 
     def grade(self, submission: Submission, **changes: Any) -> Grade:
         """Return the grade of a submission by a new pipeline."""

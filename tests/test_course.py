@@ -70,6 +70,10 @@ def write_course(root: Path, course: str = COURSE, assignment: str = ASSIGNMENT)
     return folder
 
 
+BASE = "title: Base\nfiles: [base.py]\nparts: {half: [test_half]}\n"
+"""The assignment.yml of one on which others build."""
+
+
 def problems(root: Path) -> list[str]:
     """What load_course says about `root`, without the path in front."""
     with pytest.raises(ConfigurationError) as caught:
@@ -216,7 +220,9 @@ def test_an_assignment_becomes_a_record(tmp_path: Path) -> None:
         ("[rnn.py]", "[random.py]", "expected a name that no module of the standard library has"),
         ("[rnn.py]", "[rnn.py, rnn.py]", "expected every name once; rnn.py stands there more often"),
         ("[rnn.py]", "[rnm.py]", "`rnm.py` is not in this folder; did you mean `rnn.py`?"),
-        ("bans: [rnn]", "builds_on: [a0]", "unknown assignment `a0`"),
+        ("bans: [rnn]", "builds_on: {a0: [f]}", "assignment.yml:3: unknown assignment `a0`"),
+        ("bans: [rnn]", "builds_on: [a0]", "expected each assignment with the parts of it that are used"),
+        ("bans: [rnn]", "builds_on: {a1_rnn: [f]}", "goes in a circle: a1_rnn -> a1_rnn"),
         ("[test_cell]", "[test_cel]", "assignment.yml:6: unknown check `test_cel`; did you mean `test_cell`?"),
         ("[test_cell]", "[]", "assignment.yml:6: `parts.rnn_cell` is []"),
         ("rnn_cell:", "test_cell:", "expected the name of a function or class of the submission"),
@@ -280,10 +286,10 @@ def test_a_kit_has_no_hidden_checks(tmp_path: Path) -> None:
 
 def test_the_solution_digest_follows_every_solution_file(tmp_path: Path) -> None:
     """It changes with the solution and with an assignment that it builds on, not with line ends or checks."""
-    folder = write_course(tmp_path, assignment=ASSIGNMENT + "builds_on: [a0_base]\n")
+    folder = write_course(tmp_path, assignment=ASSIGNMENT + "builds_on: {a0_base: [half]}\n")
     base = tmp_path / "solutions" / "a0_base"
     base.mkdir()
-    (base / "assignment.yml").write_text("")
+    (base / "assignment.yml").write_text(BASE)
     (base / "base.py").write_text("x = 1\n")
     assignment = load_assignment(folder)
     first = solution_digest(assignment)

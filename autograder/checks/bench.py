@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
-from autograder.records import Assignment, Check, CheckResult
+from autograder.records import Assignment, Check, CheckResult, EarlierPart
 from autograder.sandbox.remote import Session
 
 
@@ -53,9 +53,17 @@ class Bench:
     """Called with each result as soon as it stands."""
     known: Mapping[str, CheckResult] = field(default_factory=dict)
     """Results that are there already: those checks are not run again."""
+    earlier: Callable[[], tuple[EarlierPart, ...]] = tuple
+    """Parts of earlier assignments that are in use, the student's own or stand-ins."""
     dataset: Callable[[str], Any] | None = None
     device: str = "cpu"
     blame: bool = True
     """Whether a failure is tried on the reference before it counts."""
     alone: bool = False
     """Nothing else runs on this machine: a child that only waits is believed now."""
+    wanted: frozenset[str] | None = None
+    """Ids of the checks to run; None: all. What others need must be among them, else it stands in nobody's way."""
+
+    def runs(self, check: str) -> bool:
+        """Whether the check of this id is to be run."""
+        return check not in self.known and (self.wanted is None or check in self.wanted)

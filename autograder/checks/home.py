@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
-from contextlib import nullcontext
-from dataclasses import dataclass
+import importlib
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from autograder.checks import earlier, judge
 from autograder.checks.bench import Bench, Used, Wish
 from autograder.checks.draw import HOME_SECRET
+from autograder.checks.earlier import NOTHING_EARLIER, EarlierWork
 from autograder.course import load_assignment
-from autograder.records import Assignment
+from autograder.records import Assignment, BuildsOn, CheckResult, EarlierPart
 from autograder.sandbox import bans, loading, standins
-from autograder.sandbox.faults import student_fault
+from autograder.sandbox.faults import StudentFault, student_fault
 from autograder.sandbox.remote import LocalTransport, Session
 from autograder.sandbox.worker import Executor, describe
 
@@ -28,54 +32,109 @@ class AtHome:
         return Used()
 
 
-def open_folder(assignment: Assignment, folder: Path, wish: Wish) -> AtHome:
-    """Import the student's files of `folder` afresh; bans are in force only while their code runs."""
+def open_folder(assignment: Assignment, folder: Path, wish: Wish, work: EarlierWork = NOTHING_EARLIER) -> AtHome:
+    """Import the student's files of `folder` afresh; bans are in force only while their code runs.
+
+    What they import from earlier assignments comes from the folders beside this one, as `work` says.
+    """
     import torch
 
     banned = bans.install(wish.check.bans if wish.check.bans is not None else assignment.bans, switchable=True)
     torch.manual_seed(wish.seed)
+    written = {each.name for each in work.modules if each.written}
+    beside = [folder.parent / used.id for used in assignment.builds_on if used.module in written]
+    place = loading.Apart([folder, *beside], [each.name for each in work.modules])
+    root = folder.parent if beside else folder  # whose frames are the student's own
+
+    @contextmanager
+    def guard() -> Iterator[None]:
+        with place, banned.enforced():
+            yield
+
     try:
         _refuse_imports(assignment, folder)
-        with banned.enforced():
-            module = loading.import_apart([folder], assignment.module)
+        with guard():
+            standins.provide_earlier(work.modules, banned)
+            module = importlib.import_module(assignment.module)
             for name in wish.stand_ins:
                 standins.set_stand_in(module, name, banned)
     except (Exception, SystemExit) as error:
-        raise student_fault(describe(error, str(folder))) from error
-    return AtHome(Session(LocalTransport(Executor(module, folder, banned.refused), banned.enforced)))
+        raise student_fault(describe(error, str(root))) from error
+    return AtHome(Session(LocalTransport(Executor(module, root, banned.refused), guard)))
 
 
 def _refuse_imports(assignment: Assignment, folder: Path) -> None:
     """Say at home what `grade` would say; own files and those of earlier assignments may be imported."""
-    own = {path.stem for path in folder.glob("*.py")}
+    own = {path.stem for path in folder.glob("*.py")} | {Path(name).stem for name in assignment.earlier_files}
     for name in assignment.files:
         source = (folder / name).read_text(encoding="utf-8")
         for line, package in loading.refused_imports(source, name, {*assignment.importable, *own}):
             raise ImportError(f"{name}, line {line}: {loading.refusal(package, assignment.importable)}", name=package)
 
 
-def open_reference(assignment: Assignment, earlier: list[Path]) -> AtHome:
+def open_reference(assignment: Assignment, earlier_folders: list[Path]) -> AtHome:
     """Import the reference solution; nothing is banned for it."""
-    module = loading.import_apart([assignment.folder, *earlier], assignment.module)
+    module = loading.import_apart([assignment.folder, *earlier_folders], assignment.module)
     return AtHome(Session(LocalTransport(Executor(module, assignment.folder), nullcontext)))
+
+
+@dataclass
+class Desk:
+    """One assignment's folder at home. Earlier work is looked at once, when a check first asks for the student."""
+
+    assignment: Assignment
+    folder: Path
+    work: EarlierWork | None = None
+
+    def open_student(self, wish: Wish) -> AtHome:
+        """Import the student's files, with what they build on."""
+        if self.work is None:
+            self.work = work_beside(self.assignment, self.folder)
+        return open_folder(self.assignment, self.folder, wish, self.work)
+
+    def earlier(self) -> tuple[EarlierPart, ...]:
+        """Return the parts of earlier assignments that are in use; none while nothing was asked."""
+        return self.work.parts if self.work else ()
 
 
 def home_bench(folder: Path) -> Bench:
     """Return the bench of `pytest assignments/<id>`."""
     assignment = load_assignment(folder, complete=False)
+    desk = Desk(assignment, folder)
     return Bench(
         assignment=assignment,
         secret=HOME_SECRET,
-        open_student=lambda wish: open_folder(assignment, folder, wish),
+        open_student=desk.open_student,
         open_reference=None,
         report=lambda _: None,
+        earlier=desk.earlier,
         dataset=load_dataset,
         blame=False,
     )
 
 
+def work_beside(assignment: Assignment, folder: Path) -> EarlierWork:
+    """Return what a student's folder finds of earlier assignments beside it, judged by their public checks."""
+    return sum((_work_in(used, folder.parent / used.id) for used in assignment.builds_on), NOTHING_EARLIER)
+
+
+def _work_in(used: BuildsOn, folder: Path) -> EarlierWork:
+    where = f"../{used.id}/{used.files[0]}"
+    if not (folder / used.files[0]).is_file():
+        return earlier.stand_ins_alone(used, f"{where} is not there")
+    bench = home_bench(folder)
+    results: dict[str, CheckResult] = {}
+    try:
+        bench.open_student(Wish(bench.assignment.checks[0], "float64", 0))
+    except StudentFault as error:
+        return earlier.stand_ins_alone(used, f"{where} cannot be imported ({error})")
+    ids = frozenset(earlier.decisive(bench.assignment, used.parts))
+    if ids:  # pytest would complain that there is nothing to run
+        judge.run_checks(replace(bench, wanted=ids, report=lambda result: results.__setitem__(result.id, result)))
+    work = earlier.judged(used, bench.assignment, results)
+    return replace(work, parts=tuple(replace(part, file=where) for part in work.parts))
+
+
 def load_dataset(name: str) -> Any:
     """Return the loader module `course_data.<name>`."""
-    import importlib
-
     return importlib.import_module(f"course_data.{name}")

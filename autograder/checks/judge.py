@@ -8,12 +8,13 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 
 from autograder.checks.bench import Bench
 from autograder.checks.plugin import ChecksPlugin
-from autograder.marks import MARKS
+from autograder.marks import CHECK_FILES, MARKS
 
 NOT_NEEDED = (
     "cacheprovider", "capture", "debugging", "doctest", "faulthandler", "junitxml", "legacypath", "logging",
@@ -68,18 +69,35 @@ def run_checks(bench: Bench) -> None:
     """Run the checks of `bench` that are not known yet; results come through `bench.report`.
 
     What does not report (a check file that cannot be imported) is found out by whoever counts: `grading.grade`. Raises
-    KeyboardInterrupt. The modules of the check files are forgotten afterwards: those of another assignment have the
-    same names.
+    KeyboardInterrupt. A run may lie within another one.
     """
     files = dict.fromkeys(str(check.file) for check in bench.assignment.checks)
     where = ["-c", str(Path(__file__).with_name("judge.ini")), "--rootdir", str(bench.assignment.folder)]
     judge = Judge()
-    with _only_our_settings():
+    with _only_our_settings(), _no_check_files():
         pytest.main([*OPTIONS, *where, *files], plugins=[judge, ChecksPlugin(lambda _: bench)])
-    for name in [name for name, module in sys.modules.items() if getattr(module, "__file__", None) in files]:
-        del sys.modules[name]
     if judge.interrupted:
         raise KeyboardInterrupt
+
+
+@contextmanager
+def _no_check_files() -> Iterator[None]:
+    """No module of a check file inside; outside as before. Those of all assignments have the same names."""
+    before = _take_check_files()
+    try:
+        yield
+    finally:
+        _take_check_files()
+        sys.modules.update(before)
+
+
+def _take_check_files() -> dict[str, ModuleType]:
+    files = {name: getattr(module, "__file__", None) for name, module in list(sys.modules.items())}
+    return {name: sys.modules.pop(name) for name, file in files.items() if _is_check_file(file)}
+
+
+def _is_check_file(file: object) -> bool:
+    return isinstance(file, str) and Path(file).name in CHECK_FILES
 
 
 @contextmanager

@@ -66,7 +66,7 @@ class ChecksPlugin:
                 check.id: number
                 for number, check in enumerate(in_order_of_needs(bench.assignment.checks, bench.assignment.parts))
             }
-            mine = [item for item in checks if item.path.parent == folder and name_of(item) not in bench.known]
+            mine = [item for item in checks if item.path.parent == folder and bench.runs(name_of(item))]
             ordered += sorted(mine, key=lambda item: place[name_of(item)])
         items[:] = others + ordered
 
@@ -102,6 +102,14 @@ class ChecksPlugin:
         if self._run is not None:
             self._run.finish()
             self._run = None
+
+    def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
+        """At home: whose work of earlier assignments was in use."""
+        for folder, bench in self._benches.items():
+            if words := [part.words for part in bench.earlier()]:
+                terminalreporter.section(f"{folder.name} builds on earlier work")
+                for line in words:
+                    terminalreporter.write_line(line)
 
     def _bench(self, folder: Path) -> Bench:
         if folder not in self._benches:
@@ -188,7 +196,7 @@ def meet_needs(
         needed = [results[id_] for id_ in parts.get(name, (name,)) if id_ in results]
         broken = [result for result in needed if result.outcome is not Outcome.PASSED]
         if unsettled := [result for result in broken if is_unsettled(result)]:
-            return _unsettled(check, unsettled[0])
+            return as_open_as(unsettled[0], check)
         stand_ins |= dict.fromkeys(part for result in needed for part in result.stand_ins)
         if broken and name in parts and name in STAND_INS:
             stand_ins[name] = None
@@ -203,7 +211,7 @@ def is_unsettled(result: CheckResult) -> bool:
     return result.outcome is Outcome.GRADER_ERROR or waited(result)
 
 
-def _unsettled(check: Check, needed: CheckResult) -> CheckResult:
+def as_open_as(needed: CheckResult, check: Check) -> CheckResult:
     """The result of a check that builds on one which is not settled: it is as open as that one."""
     ours = needed.outcome is Outcome.GRADER_ERROR
     words = f"Not measured: {needed.id}, on which it builds, could not be measured yet."

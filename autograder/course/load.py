@@ -11,11 +11,12 @@ from zoneinfo import ZoneInfo
 from autograder.course import rules
 from autograder.course.checks_source import HIDDEN, PUBLIC, helper_modules, read_checks
 from autograder.course.data_names import dataset_names
+from autograder.course.earlier import read_earlier
 from autograder.course.problems import Problem, nearest, report
 from autograder.course.schema import AssignmentModel, CourseModel, LimitsModel
 from autograder.course.yaml_edge import Document, read_yaml
 from autograder.errors import ConfigurationError
-from autograder.records import Assignment, Check, Course, LatePolicy, Limits, Term
+from autograder.records import Assignment, BuildsOn, Check, Course, LatePolicy, Limits, Term
 
 COURSE_FILE, ASSIGNMENT_FILE = "course.yml", "assignment.yml"
 SOURCES, RELEASED = "solutions", "assignments"
@@ -68,9 +69,12 @@ def load_assignment(folder: Path, *, complete: bool = True) -> Assignment:
     beside = (*document.content.files, *document.content.given) if document else ()
     checks = _checks(folder, beside, complete, problems)
     datasets = dataset_names((folder / PUBLIC, folder / HIDDEN), problems)
+    earlier: tuple[BuildsOn, ...] = ()
     if document is not None:
         problems.extend(_wrong_files(folder, document))
         problems.extend(_wrong_parts(document, checks, complete))
+        folders = {other.name: other for other in assignment_folders(folder.parent)}
+        earlier = read_earlier(document, folders, complete, problems)
     parts = document.content.parts if document else {}
     problems.extend(rules.unique_ids(checks))
     if document is not None:  # an unread assignment.yml would make every part unknown
@@ -80,7 +84,7 @@ def load_assignment(folder: Path, *, complete: bool = True) -> Assignment:
         problems.extend(rules.sums(checks, folder / PUBLIC))
     report(problems)
     assert document is not None  # else there were problems
-    return _assignment(folder, document.content, checks, datasets)
+    return _assignment(folder, document.content, earlier, checks, datasets)
 
 
 def solution_digest(assignment: Assignment) -> str:
@@ -94,13 +98,16 @@ def solution_digest(assignment: Assignment) -> str:
 
 def _solution_files(assignment: Assignment) -> Iterator[Path]:
     yield from (assignment.folder / name for name in assignment.files)
-    for other in assignment.builds_on:
-        folder = assignment.folder.parent / other
-        yield from sorted(path for path in folder.glob("*.py") if path.name not in {PUBLIC, HIDDEN})
+    for earlier in assignment.builds_on:
+        yield from (assignment.folder.parent / earlier.id / name for name in earlier.files)
 
 
 def _assignment(
-    folder: Path, content: AssignmentModel, checks: tuple[Check, ...], datasets: tuple[str, ...]
+    folder: Path,
+    content: AssignmentModel,
+    earlier: tuple[BuildsOn, ...],
+    checks: tuple[Check, ...],
+    datasets: tuple[str, ...],
 ) -> Assignment:
     known = {check.id for check in checks}
     parts = {part: tuple(id_ for id_ in ids if id_ in known) for part, ids in content.parts.items()}
@@ -109,7 +116,7 @@ def _assignment(
         title=content.title,
         folder=folder,
         files=tuple(content.files),
-        builds_on=tuple(content.builds_on),
+        builds_on=earlier,
         bans=tuple(content.bans),
         importable=tuple(content.importable),
         preload=tuple(content.preload),
@@ -134,8 +141,7 @@ def _checks(folder: Path, files: tuple[str, ...], complete: bool, problems: list
 
 
 def _wrong_files(folder: Path, document: Document[AssignmentModel]) -> Iterator[Problem]:
-    """Files and assignments that assignment.yml names and nobody has."""
-    siblings = [other.name for other in assignment_folders(folder.parent) if other != folder]
+    """Files that assignment.yml names and nobody has."""
     for number, name in enumerate(document.content.files):
         if not (folder / name).is_file():
             beside = nearest(name, (path.name for path in folder.glob("*.py")))
@@ -144,9 +150,6 @@ def _wrong_files(folder: Path, document: Document[AssignmentModel]) -> Iterator[
         if not (folder / name).is_file():
             beside = nearest(name, (path.name for path in folder.iterdir()))
             yield document.problem(("given", number), f"`{name}` is not in this folder{beside}")
-    for number, other in enumerate(document.content.builds_on):
-        if other not in siblings:
-            yield document.problem(("builds_on", number), f"unknown assignment `{other}`{nearest(other, siblings)}")
 
 
 def _wrong_parts(document: Document[AssignmentModel], checks: tuple[Check, ...], complete: bool) -> Iterator[Problem]:

@@ -52,6 +52,14 @@ def _identifier(name: str) -> str:
     return name
 
 
+def _mapping_of_parts(value: object) -> object:
+    if value == []:
+        return {}
+    if isinstance(value, dict):
+        return value
+    raise ValueError("each assignment with the parts of it that are used, such as {a3_seq2seq: [Encoder]}")
+
+
 def _module(name: str) -> str:
     if not all(part.isidentifier() for part in name.split(".")):
         raise ValueError("the name of a module, such as torch or torch.nn")
@@ -73,6 +81,8 @@ Modules = Annotated[list[Annotated[str, AfterValidator(_module)]], AfterValidato
 Files = Annotated[list[Annotated[str, AfterValidator(_file_name)]], AfterValidator(_unique), Field(min_length=1)]
 GivenFiles = Annotated[list[Annotated[str, AfterValidator(_file_name)]], AfterValidator(_unique)]
 Part = Annotated[str, AfterValidator(_identifier)]
+Earlier = Annotated[dict[Text, Annotated[Names, Field(min_length=1)]], BeforeValidator(_mapping_of_parts)]
+"""Assignment -> the parts of it that are used."""
 
 
 class Strict(BaseModel):
@@ -122,7 +132,7 @@ class AssignmentModel(Strict):
     title: Text
     files: Files
     given: GivenFiles = []
-    builds_on: Names = []
+    builds_on: Earlier = {}
     bans: Names = []
     importable: Modules = ["torch", "numpy"]
     preload: Modules = []

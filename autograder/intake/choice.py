@@ -75,7 +75,9 @@ def _depth(entry: Entry) -> int:
 def lone_file(found: HandedIn, assignment: Assignment) -> Entry | None:
     """The only Python file of the student's own, whatever its name, where the assignment asks for one."""
     python = [entry for entry in found.entries if entry.path.suffix.lower() == ".py"]
-    own = [e for e in python if not e.path.name.startswith("test_") and e.path.name not in assignment.given]
+    given = [e for e in python if e.path.name.startswith("test_") or e.path.name in assignment.given]
+    earlier = [e for e in python if any(is_copy(e.path.name, name) for name in assignment.earlier_files)]
+    own = [e for e in python if e not in given and e not in earlier]
     return own[0] if len(own) == len(assignment.files) == 1 else None
 
 

@@ -1,4 +1,7 @@
-"""A class's or one student's hand-in -> `Submission`: only files on the assignment's list, as bytes."""
+"""A class's or one student's hand-in -> `Submission`: only files on the assignment's list, as bytes.
+
+Files of assignments that this one builds on may lie beside them. They cost nothing where they are missing or broken.
+"""
 
 from __future__ import annotations
 
@@ -72,7 +75,7 @@ def _one_of(paths: list[Path], assignment: Assignment) -> Submission:
     if len(paths) > 1:
         names = ", ".join(shown(path.name) for path in paths)
         problem = f"there is more than one hand-in: {names}; keep one and grade again"
-    elif paths[0].name in assignment.files:
+    elif paths[0].name in _asked_for(assignment):
         problem = f"{paths[0].name} does not say whose it is; name it after the student, or put it in a folder"
     if problem:
         return Submission(safe_student(student)[0], assignment.id, {}, problem=problem)
@@ -94,7 +97,8 @@ def _handed_in(path: Path) -> HandedIn:
 
 def _selected(found: HandedIn, assignment: Assignment, student: str) -> dict[str, bytes]:
     """File name -> content for the assignment's files; SubmissionError when they cannot be told or read."""
-    taken = {name: entry for name in assignment.files if (entry := chosen(name, found, assignment.files)) is not None}
+    asked = _asked_for(assignment)
+    taken = {name: entry for name in assignment.files if (entry := chosen(name, found, asked)) is not None}
     lone = lone_file(found, assignment) if not taken else None
     if lone is not None:
         taken = {assignment.files[0]: lone}
@@ -103,14 +107,25 @@ def _selected(found: HandedIn, assignment: Assignment, student: str) -> dict[str
     if assignment.files[0] not in taken:
         raise SubmissionError(what_is_missing(assignment.files[0], found))
     contents = _contents(taken, found)
+    for name in assignment.earlier_files:
+        try:
+            if (entry := chosen(name, found, asked)) is not None:
+                contents |= _contents({name: entry}, found)
+                taken[name] = entry
+        except (SubmissionError, OSError) as error:
+            found.note(f"{name}, of an earlier assignment, counts as missing: {error}")
     _note_the_rest(found, assignment, taken)
     return contents
+
+
+def _asked_for(assignment: Assignment) -> tuple[str, ...]:
+    return (*assignment.files, *assignment.earlier_files)
 
 
 def _note_the_rest(found: HandedIn, assignment: Assignment, taken: Mapping[str, Entry]) -> None:
     found.notes.extend(f"{name} is missing" for name in assignment.files if name not in taken)
     used = {entry.path for entry in taken.values()}
-    rest = [e.path for e in found.entries if e.path not in used and e.path.name not in assignment.files]
+    rest = [e.path for e in found.entries if e.path not in used and e.path.name not in _asked_for(assignment)]
     if rest:
         found.notes.append(f"{in_words(rest)} ignored: not asked for")
 

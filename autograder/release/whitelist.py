@@ -88,8 +88,12 @@ def _as_they_are(assignment: Assignment, taken: frozenset[str]) -> dict[str, byt
 def _settings(assignment: Assignment) -> str:
     """The assignment.yml of the students: the same keys, without the ids of hidden checks."""
     settings: dict[str, object] = {"title": assignment.title, "files": list(assignment.files)}
-    for key in ("given", "builds_on", "bans", "importable", "preload"):
-        if names := getattr(assignment, key, ()):
+    if assignment.given:
+        settings["given"] = list(assignment.given)
+    if assignment.builds_on:
+        settings["builds_on"] = {earlier.id: list(earlier.parts) for earlier in assignment.builds_on}
+    for key in ("bans", "importable", "preload"):
+        if names := getattr(assignment, key):
             settings[key] = list(names)
     settings["limits"] = asdict(assignment.limits)
     if parts := dict(_public_parts(assignment)):
@@ -123,11 +127,21 @@ def _readme(assignment: Assignment) -> str:
 2. Fill in {names}: replace every `raise NotImplementedError(...)`, from top to bottom. Names and signatures stay.
 3. Check as often as you like, from the folder that holds `assignments/`:
    `pytest assignments/{assignment.id}` runs the public checks (`-k NAME` picks some of them).
-4. Hand in {names} where your course collects it.
+4. Hand in {names} where your course collects it.{_readme_on_earlier(assignment)}
 
 The public checks are worth {public} of {total} points. The others run after you hand in, on other inputs.
 Changes in any file but {names} have no effect on your points.
 """
+
+
+def _readme_on_earlier(assignment: Assignment) -> str:
+    if not assignment.builds_on:
+        return ""
+    files = ", ".join(f"`{name}`" for name in assignment.earlier_files)
+    folders = ", ".join(f"`../{earlier.id}`" for earlier in assignment.builds_on)
+    return f"""
+   Hand in {files} as well: this assignment builds on it. At home your own is taken from {folders}. What of it is
+   missing or wrong is replaced by a stand-in of the course, at no cost; the checks say which is in use."""
 
 
 def _refuse_imports(assignment: Assignment, files: Mapping[str, bytes]) -> None:

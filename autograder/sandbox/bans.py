@@ -23,6 +23,7 @@ child in which a stand-in is set (see `standins.py`). While they are off nothing
 from __future__ import annotations
 
 import ctypes
+import fnmatch
 import warnings
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
@@ -74,6 +75,11 @@ class Bans:
     def refused(self) -> tuple[str, ...]:
         """What was called and refused, each name once, in order; a call whose exception was swallowed counts."""
         return tuple(self._refused)
+
+    def refuses(self, patterns: Iterable[str]) -> bool:
+        """Whether any banned operator has a name that one of the globs means (`*gru*`)."""
+        names = {_base(operator.name) for operator in self._plan.operators}
+        return any(fnmatch.filter(names, pattern) for pattern in patterns)
 
     def enforce(self) -> None:
         """Put all bans on."""

@@ -11,7 +11,7 @@ import os
 import resource
 import sys
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NoReturn
@@ -20,7 +20,7 @@ import torch
 
 from autograder.sandbox import landlock, loading, namespaces, seccomp, standins, wire
 from autograder.sandbox.bans import Bans
-from autograder.sandbox.order import from_bytes, to_bytes
+from autograder.sandbox.order import EarlierModule, from_bytes, to_bytes
 from autograder.sandbox.worker import Executor, describe
 
 CHANNEL = 3
@@ -66,14 +66,24 @@ def _prepare(
         os.chdir(scratch)  # a student's `open("model.pt", "w")` belongs here
         os.environ["TMPDIR"] = tempfile.tempdir = str(scratch)
     loading.write_files({name: to_bytes(content) for name, content in order["files"].items()}, scratch)
-    banned = _enforce_bans(jail, tuple(order["bans"]), switchable=bool(order["stand_ins"]))
+    earlier = [EarlierModule(*each) for each in order["earlier"]]
+    stand_ins = [*order["stand_ins"], *(name for each in earlier for name in each.stand_ins)]
+    banned = _enforce_bans(jail, tuple(order["bans"]), stand_ins)
     torch.set_default_dtype(getattr(torch, order["dtype"]))
     torch.default_generator.manual_seed(order["seed"])  # torch.manual_seed looks for every accelerator there is: 2 ms
     lock(jail, limits, scratch)
     _write(wire.pack({"locked": True}, wire.Plain()))  # until here a failure is ours, from here on the submission's
     try:
-        code = to_bytes(order["code"]) or loading.compile_submission(scratch, order["module"])
-        module = loading.import_submission(scratch, order["module"], code, order["importable"], inert=True)
+        written = [each.name for each in earlier if each.written]
+        code = to_bytes(order["code"]) or loading.compile_submission(scratch, order["module"], *written)
+        module = loading.import_submission(
+            scratch,
+            order["module"],
+            code,
+            order["importable"],
+            inert=True,
+            first=lambda: standins.provide_earlier(earlier, banned),
+        )
         for name in order["stand_ins"]:
             standins.set_stand_in(module, name, banned)
     except BaseException as error:  # noqa: BLE001 - importing a submission runs it: whatever it raises is data
@@ -82,14 +92,14 @@ def _prepare(
     return Executor(module, scratch, banned.refused), wire.pack({"loaded": True, "code": compiled}, wire.Plain())
 
 
-def _enforce_bans(jail: Jail, names: tuple[str, ...], *, switchable: bool) -> Bans:
+def _enforce_bans(jail: Jail, names: tuple[str, ...], stand_ins: Iterable[str]) -> Bans:
     """Bans with a switch exist only where a stand-in of ours needs one; without, nothing can lift them."""
     standing = next(iter(jail.bans.values()))
     banned = jail.bans[names]
     if banned is not standing:
         standing.lift()
     banned.enforce()
-    if not switchable:
+    if not any(standins.calls_banned(name, banned) for name in stand_ins):
         banned.seal()
     return banned
 

@@ -15,14 +15,16 @@ import importlib.machinery
 import importlib.util
 import marshal
 import sys
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
-from types import CodeType, FrameType, ModuleType
-from typing import Any
+from types import CodeType, FrameType, MappingProxyType, ModuleType
+from typing import Any, Self
 
 INERT = frozenset({"matplotlib", "seaborn", "plotly", "bokeh", "IPython", "ipywidgets", "tqdm", "wandb", "tensorboard"})
 INERT_PARTS = frozenset({"torch.utils.tensorboard"})
 """The same inside packages that an assignment allows."""
+NOTHING: Mapping[str, bytes] = MappingProxyType({})
 PARTS = {"plot": 1, "hist": 3}
 """How many things a call of this name returns, where it is not two."""
 
@@ -114,11 +116,14 @@ class InertLoader(importlib.abc.Loader):
 class ImportGate(importlib.abc.MetaPathFinder):
     """Decides about imports that a submission itself asks for; those of torch's own code pass."""
 
-    def __init__(self, folder: Path, importable: Iterable[str], *, inert: bool) -> None:
+    def __init__(
+        self, folder: Path, importable: Iterable[str], *, inert: bool, codes: Mapping[str, bytes] = NOTHING
+    ) -> None:
         own = {path.stem for path in folder.glob("*.py")}
         self._folder = str(folder)
         self._importable = frozenset(importable) | own
         self._inert = inert
+        self._codes = codes
 
     def find_spec(
         self,
@@ -126,7 +131,9 @@ class ImportGate(importlib.abc.MetaPathFinder):
         path: Sequence[str] | None = None,  # noqa: ARG002 - importlib's interface
         target: ModuleType | None = None,  # noqa: ARG002
     ) -> importlib.machinery.ModuleSpec | None:
-        """Return None to let an import pass, an inert module's spec, or raise ImportError with the reason."""
+        """Return None to let an import pass, a spec of a module that we have, or raise ImportError with the reason."""
+        if fullname in self._codes:
+            return compiled_spec(Path(self._folder), fullname, self._codes[fullname])
         package = fullname.partition(".")[0]
         if self._inert and fullname in INERT_PARTS and self._asked_by_submission():
             return importlib.machinery.ModuleSpec(fullname, InertLoader(), is_package=True)
@@ -171,43 +178,84 @@ class Compiled(importlib.machinery.SourceFileLoader):
         return again
 
 
-def compile_submission(folder: Path, module: str) -> bytes:
-    """Return the submission's module as bytes of code. Raises SyntaxError, or ValueError for a file with null bytes."""
+def compiled_spec(folder: Path, module: str, code: bytes) -> importlib.machinery.ModuleSpec:
+    """Return the spec of a module that is compiled already."""
     path = folder / f"{module}.py"
-    return marshal.dumps(compile(path.read_bytes(), str(path), "exec", dont_inherit=True))
+    spec = importlib.util.spec_from_file_location(module, path, loader=Compiled(module, path, code))
+    assert spec is not None
+    return spec
 
 
-def import_submission(folder: Path, module: str, code: bytes, importable: Iterable[str], *, inert: bool) -> ModuleType:
-    """Return the submission's module. Runs its code: whatever that raises comes out of here."""
-    sys.meta_path.insert(0, ImportGate(folder, importable, inert=inert))
+def compile_submission(folder: Path, *modules: str) -> bytes:
+    """Return modules of a submission as bytes of code. Raises SyntaxError, or ValueError for a file with null bytes."""
+    paths = {module: folder / f"{module}.py" for module in modules}
+    codes = {name: compile(path.read_bytes(), str(path), "exec", dont_inherit=True) for name, path in paths.items()}
+    return marshal.dumps({name: marshal.dumps(code) for name, code in codes.items()})
+
+
+def import_submission(
+    folder: Path,
+    module: str,
+    code: bytes,
+    importable: Iterable[str],
+    *,
+    inert: bool,
+    first: Callable[[], None] = lambda: None,
+) -> ModuleType:
+    """Return the submission's module. Runs its code: whatever that raises comes out of here.
+
+    `first` runs when the submission's files can be imported, and none of them has been.
+    """
+    codes: dict[str, bytes] = marshal.loads(code)  # noqa: S302 - a submission's own bytes, in its own locked child
+    sys.meta_path.insert(0, ImportGate(folder, importable, inert=inert, codes=codes))
     sys.path.insert(0, str(folder))
     sys.dont_write_bytecode = True
-    path = folder / f"{module}.py"
-    loader = Compiled(module, path, code)
-    spec = importlib.util.spec_from_file_location(module, path, loader=loader)
-    assert spec is not None
+    first()
+    spec = compiled_spec(folder, module, codes[module])
     found = sys.modules[module] = importlib.util.module_from_spec(spec)
-    loader.exec_module(found)
+    assert spec.loader is not None
+    spec.loader.exec_module(found)
     return found
 
 
-def import_apart(folders: Sequence[Path], module: str) -> ModuleType:
-    """Return the module `module` of the first folder that has it, leaving `sys.modules` and `sys.path` as they were.
+@dataclass
+class Apart:
+    """A place for modules of folders beside those of the process: two of one name can live side by side.
 
-    For code of the course's own (a reference solution): two of them, or one and a student's, can live side by side.
+    Inside a `with` block these modules are importable and importing is remembered; outside, `sys.modules` and
+    `sys.path` are as they were. For code of the course's own, and for a student's at home.
     """
-    names = {path.stem for folder in folders for path in folder.glob("*.py")}
-    before = {name: sys.modules.pop(name) for name in names if name in sys.modules}
-    path_before = list(sys.path)
-    sys.path[:0] = [str(folder) for folder in folders]
-    importlib.invalidate_caches()
-    try:
+
+    folders: Sequence[Path]
+    names: Iterable[str] = ()
+    """Of modules that are in no folder."""
+    _mine: dict[str, ModuleType] = field(default_factory=dict)
+    _before: list[tuple[list[str], dict[str, ModuleType]]] = field(default_factory=list)
+
+    def __enter__(self) -> Self:
+        names = self._names()
+        others = {name: sys.modules.pop(name) for name in names if name in sys.modules}
+        self._before.append((list(sys.path), others))
+        sys.modules.update(self._mine)
+        sys.path[:0] = [str(folder) for folder in self.folders]
+        importlib.invalidate_caches()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        names = self._names()
+        path, others = self._before.pop()
+        sys.path[:] = path
+        self._mine = {name: sys.modules.pop(name) for name in names if name in sys.modules}
+        sys.modules.update(others)
+
+    def _names(self) -> set[str]:
+        return {*self.names, *(path.stem for folder in self.folders for path in folder.glob("*.py"))}
+
+
+def import_apart(folders: Sequence[Path], module: str) -> ModuleType:
+    """Return the module `module` of the first folder that has it, leaving `sys.modules` and `sys.path` as they were."""
+    with Apart(folders):
         return importlib.import_module(module)
-    finally:
-        sys.path[:] = path_before
-        for name in names:
-            sys.modules.pop(name, None)
-        sys.modules.update(before)
 
 
 def accommodate() -> None:

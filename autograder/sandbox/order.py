@@ -13,6 +13,17 @@ from autograder.sandbox import wire
 
 
 @dataclass(frozen=True, slots=True)
+class EarlierModule:
+    """A module of an earlier assignment, importable by name when the submission is imported."""
+
+    name: str
+    written: bool
+    """Its file is there and can be imported; else the module is made of its stand-ins alone."""
+    stand_ins: tuple[str, ...]
+    """Parts of it that stand-ins replace."""
+
+
+@dataclass(frozen=True, slots=True)
 class Order:
     """What a child prepares before it serves."""
 
@@ -24,7 +35,9 @@ class Order:
     stand_ins: tuple[str, ...]
     importable: tuple[str, ...]
     code: bytes = b""
-    """What an earlier child of the same submission compiled its module to; empty: compile it. Opaque to the judge."""
+    """What a child of the same submission before this one compiled to; empty: compile it. Opaque to the judge."""
+    earlier: tuple[EarlierModule, ...] = ()
+    """Modules of earlier assignments, each before those that may import it."""
 
     def frame(self) -> bytes:
         """The order as bytes."""
@@ -37,6 +50,7 @@ class Order:
             "stand_ins": list(self.stand_ins),
             "importable": list(self.importable),
             "code": from_bytes(self.code),
+            "earlier": [[each.name, each.written, list(each.stand_ins)] for each in self.earlier],
         }
         return wire.pack(document, wire.Plain())
 

@@ -6,6 +6,7 @@ import json
 import math
 import os
 import signal
+import sys
 from collections.abc import Callable
 from types import ModuleType
 from typing import Any
@@ -16,7 +17,8 @@ from torch import Tensor, nn
 
 from autograder.errors import ConfigurationError, SandboxError
 from autograder.sandbox.bans import install
-from autograder.sandbox.standins import STAND_INS, attend, set_stand_in
+from autograder.sandbox.order import EarlierModule
+from autograder.sandbox.standins import STAND_INS, attend, calls_banned, provide_earlier, set_stand_in
 
 NAMES = (
     "rnn_cell", "RNNCell", "rnn_forward", "RNN", "lstm_cell", "gru_cell",
@@ -353,3 +355,29 @@ def test_unknown_names_and_sealed_bans_are_errors() -> None:
         return "both"
 
     assert forked(child) == "both"
+
+
+def test_a_stand_in_that_calls_nothing_banned_needs_no_switch() -> None:
+    """It stands in its place with bans that nothing can lift; one of which nobody said what it calls does not."""
+
+    def child() -> Any:
+        bans, module = install(["attention"]), ModuleType("submission")
+        set_stand_in(module, "rnn_cell", bans)
+        with pytest.raises(SandboxError, match="switchable=True"):
+            set_stand_in(module, "EncoderLayer", bans)
+        return [module.rnn_cell is STAND_INS["rnn_cell"], calls_banned("rnn_cell", install(["recurrent"]))]
+
+    assert forked(child) == [True, True]
+
+
+def test_earlier_modules_are_ready_before_a_submission_asks() -> None:
+    """One that is not written has its stand-ins alone; one that needs none is left to be imported."""
+
+    def child() -> Any:
+        bans = install(["recurrent"], switchable=True)
+        provide_earlier([EarlierModule("seq", False, ("rnn_cell", "RNN")), EarlierModule("late", True, ())], bans)
+        from seq import RNN, rnn_cell  # type: ignore[import-not-found]
+
+        return [rnn_cell.__name__, RNN.__name__, "late" in sys.modules]
+
+    assert forked(child) == ["rnn_cell", "RNN", False]
