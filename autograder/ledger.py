@@ -63,6 +63,10 @@ def measurement_key(parts: KeyParts) -> str:
     return hashlib.sha256(_canonical(_plain(parts))).hexdigest()
 
 
+Kind = Literal["transcripts", "diagnoses"]
+"""What is kept beside a measurement; it can be made again or done without."""
+
+
 @dataclass(frozen=True, slots=True)
 class Ledger:
     """The measurements below `root`."""
@@ -95,10 +99,26 @@ class Ledger:
         stored = {"format": 1, "key": key, "sha256": hashlib.sha256(_canonical(body)).hexdigest(), "result": body}
         _write(self._path(key), _canonical(stored))
 
-    def _path(self, key: str) -> Path:
+    def keep(self, kind: Kind, key: str, content: bytes) -> None:
+        """Keep what belongs to a measurement (its transcript, a diagnosis); what is there already is replaced."""
+        _write(self._path(key, kind), content)
+
+    def kept(self, kind: Kind, key: str) -> bytes | None:
+        """What was kept, or None. Whoever reads it finds out whether it is damaged; nothing is lost with it."""
+        path = self._path(key, kind)
+        try:
+            return path.read_bytes()
+        except FileNotFoundError:
+            return None
+        except OSError as error:
+            raise LedgerError(
+                f"{path} cannot be read ({error.strerror}); mend its permissions and run again"
+            ) from error
+
+    def _path(self, key: str, kind: str = "measurements") -> Path:
         if not re.fullmatch("[0-9a-f]{64}", key):
             raise LedgerError(f"{key!r} is no measurement key; sixty-four hexadecimal digits are expected")
-        return self.root / "measurements" / key[:2] / f"{key}.json"
+        return self.root / kind / key[:2] / f"{key}.{'json' if kind == 'measurements' else 'kept'}"
 
 
 def write_grade(path: Path, grade: Grade) -> None:

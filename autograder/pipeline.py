@@ -1,7 +1,7 @@
 """The heart: a submission becomes measurements, measurements become a grade.
 
-intake -> sandbox -> checks -> ledger -> grade. What the ledger holds is not measured again, so a killed run goes on
-where it stopped, and each check's result is in the ledger before the next check starts.
+intake -> sandbox -> checks -> ledger -> diagnosis -> grade. What the ledger holds is not measured again, so a killed
+run goes on where it stopped, and each check's result is in the ledger before the next check starts.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import course_data
 import torch
 
 from autograder import ENGINE, __version__
-from autograder.checks.bench import Bench, Wish
+from autograder.checks.bench import Bench, Transcript, Wish
 from autograder.checks.case import problem_of, waited
 from autograder.checks.earlier import (
     NOTHING_EARLIER,
@@ -30,6 +30,7 @@ from autograder.checks.earlier import (
 from autograder.checks.judge import run_checks
 from autograder.checks.plugin import as_open_as
 from autograder.course import load_assignment, solution_digest
+from autograder.diagnosis import Rounds
 from autograder.errors import SandboxError, WireError
 from autograder.grading import grade, with_earlier
 from autograder.intake import files_digest
@@ -95,6 +96,7 @@ class Pipeline:
         self._earlier = {
             each.id: Pipeline(_settings_for(each, settings), self._workshop.beside(each)) for each in earlier
         }
+        self._rounds = Rounds(self.assignment, self._ledger, [each.folder for each in earlier])
         gc.collect()
         gc.freeze()  # torch's half a million objects live as long as we do: no collection need look at them again
 
@@ -118,7 +120,8 @@ class Pipeline:
         if job.submission.problem:
             return grade(self.assignment, job.submission, (), self._run_info(job))
         results, work = self._results(job, None)
-        graded = grade(self.assignment, job.submission, results.values(), self._run_info(job))
+        diagnosed = self._rounds.diagnosed(results, self._keys(job, work))
+        graded = grade(self.assignment, job.submission, diagnosed, self._run_info(job))
         return with_earlier(graded, work.parts, work.ours)
 
     def earlier_work(self, job: Job, used: BuildsOn) -> EarlierWork:
@@ -159,8 +162,11 @@ class Pipeline:
             if job.alone or not waited(result):
                 self._ledger.put(keys[result.id], result)
 
+        def keep(transcript: Transcript) -> None:
+            self._rounds.keep(keys[transcript.check], transcript)
+
         if len(known) < len(keys):
-            bench = replace(self._bench(job, work, known, report), wanted=wanted)
+            bench = replace(self._bench(job, work, known, report), wanted=wanted, transcribe=keep)
             error = _import_error(bench)
             if error is None:
                 run_checks(bench)
@@ -234,6 +240,7 @@ class Pipeline:
     def close(self) -> None:
         """End the sandbox."""
         self._workshop.close()
+        self._rounds.close()
 
 
 def _settings_for(earlier: Assignment, settings: Settings) -> Settings:

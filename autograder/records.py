@@ -197,6 +197,32 @@ class Finding:
 
 
 @dataclass(frozen=True, slots=True)
+class Diagnosis:
+    """Which known mistake gives the answers that failed a check; what is told to whom is decided by those who tell."""
+
+    mistakes: tuple[str, ...]
+    """Ids of mistakes.yml: one, or two that were made together."""
+    also: tuple[str, ...]
+    """Ids of other mistakes that give the very same answers."""
+    calls: int
+    """Calls of the check whose answers were compared."""
+    wrong: int
+    """Those of them whose answers are not the reference's."""
+    distance: float
+    """0: all answers equal those of the named mistake. Else it is only the closest one, a lead for the TA: the largest
+    difference as a part of the answers' size."""
+    part: str
+    """Function of the solution in which the mistake lies: `RNN.forward`."""
+    hints: Mapping[str, str] = field(default_factory=dict)
+    """Language -> hint of the first mistake."""
+
+    @property
+    def certain(self) -> bool:
+        """Whether every answer is explained by one mistake, or by one pair, and by nothing else."""
+        return self.distance == 0 and not self.also
+
+
+@dataclass(frozen=True, slots=True)
 class Evidence:
     """What a run left behind that a human may want to look at; never a deduction by itself."""
 
@@ -227,6 +253,8 @@ class CheckResult:
     """CPU seconds of the children."""
     wall_s: float = 0.0
     evidence: Evidence = field(default_factory=Evidence)
+    diagnosis: Diagnosis | None = None
+    """Of a failed check; added when a grade is made, never part of a measurement."""
 
 
 @dataclass(frozen=True, slots=True)

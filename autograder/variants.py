@@ -6,7 +6,7 @@ The audit grades them all; `demo` makes its class of them.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +22,16 @@ KEYS = frozenset({"id", "file", "edits", "caught_by", "hint", "hint.ko", "why_no
 
 
 @dataclass(frozen=True, slots=True)
+class Edit:
+    """One change of a file of the solution."""
+
+    file: str
+    replace: str
+    """Stands exactly once in the file."""
+    by: str
+
+
+@dataclass(frozen=True, slots=True)
 class Variant:
     """A program derived from the solution, or written beside it."""
 
@@ -33,6 +43,10 @@ class Variant:
     why_not: str = ""
     """Why a mistake of the catalogue cannot be an edit; then there are no files."""
     training_visible: bool = False
+    edits: tuple[Edit, ...] = ()
+    """What was changed, where the program is an edit of the solution."""
+    hints: Mapping[str, str] = field(default_factory=dict)
+    """Language -> hint."""
 
 
 def mistakes(assignment: Assignment) -> tuple[Variant, ...]:
@@ -173,23 +187,32 @@ def _variant(assignment: Assignment, file: Path, entry: Mapping[str, Any]) -> Va
     name = entry.get("file", assignment.files[0])
     if name not in (paths := _paths(assignment)):
         raise ConfigurationError(f"{file}: {entry['id']}: there is no file {name} to edit; known are {sorted(paths)}")
-    source = paths[name].read_text(encoding="utf-8")
-    edited = _apply(source, entry["edits"], f"{file}: {entry['id']}")
+    edits = tuple(Edit(name, edit["replace"], edit["with"]) for edit in entry["edits"])
+    hint = entry.get("hint", "")
     return Variant(
         entry["id"],
-        {**_solution(assignment), name: edited.encode()},
+        _apply(_solution(assignment), edits, f"{file}: {entry['id']}"),
         tuple(entry.get("caught_by", ())),
-        entry.get("hint", ""),
+        hint,
         training_visible=bool(entry.get("training_visible")),
+        edits=edits,
+        hints={"en": hint} | {key[5:]: words for key, words in entry.items() if key.startswith("hint.")},
     )
 
 
-def _apply(source: str, edits: Iterable[Mapping[str, str]], where: str) -> str:
+def paired(assignment: Assignment, first: Variant, second: Variant) -> Mapping[str, bytes] | None:
+    """Return the files of the solution with both mistakes in them; None where one edit is in the other's way."""
+    try:
+        return _apply(_solution(assignment), (*first.edits, *second.edits), "")
+    except ConfigurationError:
+        return None
+
+
+def _apply(files: Mapping[str, bytes], edits: Iterable[Edit], where: str) -> dict[str, bytes]:
+    edited = dict(files)
     for edit in edits:
-        count = source.count(edit["replace"])
-        if count != 1:
-            raise ConfigurationError(
-                f"{where}: {edit['replace']!r} stands {count} times in the solution; it must be once"
-            )
-        source = source.replace(edit["replace"], edit["with"])
-    return source
+        source = edited[edit.file].decode()
+        if (count := source.count(edit.replace)) != 1:
+            raise ConfigurationError(f"{where}: {edit.replace!r} stands {count} times in the solution; it must be once")
+        edited[edit.file] = source.replace(edit.replace, edit.by).encode()
+    return edited

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from autograder.records import Assignment, Check, CheckResult, EarlierPart
-from autograder.sandbox.remote import Session
+from autograder.sandbox.remote import Exchange, Session
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +28,19 @@ class Wish:
     """float64 or float32: the worker's default dtype."""
     seed: int
     stand_ins: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Transcript:
+    """All that a failed check asked the student and was answered, in float64."""
+
+    check: str
+    dtype: str
+    seed: int
+    """Of the worker's default generator."""
+    stand_ins: tuple[str, ...]
+    sessions: tuple[tuple[Exchange, ...], ...]
+    """One a worker, in order; more than one where a worker ended before the check did."""
 
 
 class Opened(Protocol):
@@ -57,6 +70,8 @@ class Bench:
     """Parts of earlier assignments that are in use, the student's own or stand-ins."""
     dataset: Callable[[str], Any] | None = None
     device: str = "cpu"
+    transcribe: Callable[[Transcript], None] = lambda _: None
+    """Called with the transcript of each check that failed, before its result is reported."""
     blame: bool = True
     """Whether a failure is tried on the reference before it counts."""
     alone: bool = False

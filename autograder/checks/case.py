@@ -15,13 +15,14 @@ from typing import Any
 
 import torch
 
-from autograder.checks.bench import Bench, Opened, Used, Wish
+from autograder.checks.bench import Bench, Opened, Transcript, Used, Wish
 from autograder.checks.draw import Draw, derive_key
 from autograder.checks.finding import CheckFailure
 from autograder.checks.precision import FLOAT32, FLOAT64, Precision
 from autograder.errors import SandboxError, WireError
 from autograder.records import Check, CheckResult, Evidence, Finding, Outcome
 from autograder.sandbox.faults import ChildEnded, StudentError, printable
+from autograder.sandbox.remote import Exchange
 
 Function = Callable[[Mapping[str, Any]], None]
 """A check's test function with its parametrised arguments filled in; takes the fixtures."""
@@ -55,6 +56,7 @@ class CheckRun:
     refused: tuple[str, ...] = ()
     _opened: dict[str, Opened] = field(default_factory=dict)
     _used: list[Used] = field(default_factory=list)
+    _sessions: list[tuple[Exchange, ...]] = field(default_factory=list)
     _started: float = field(default_factory=time.monotonic)
     _cut_off: bool = False
     """A case was begun and did not come to its end."""
@@ -80,6 +82,9 @@ class CheckRun:
         """Close the workers and return the result."""
         for name in list(self._opened):
             self._close(name)
+        if self.problem and self.problem.outcome is Outcome.FAILED:
+            sessions = tuple(self._sessions)
+            self.bench.transcribe(Transcript(self.check.id, FLOAT64.name, self._seed(), self.stand_ins, sessions))
         check, problem = self.check, self.problem or (CUT_OFF if self._cut_off else None)
         return CheckResult(
             id=check.id,
@@ -143,10 +148,12 @@ class CheckRun:
         """The worker of this precision: all cases share one, in order; a new one if the last one ended."""
         name = precision.name
         if name not in self._opened:
-            key = derive_key(self.bench.secret, self.bench.assignment.id, self.check.id, "worker")
-            seed = int.from_bytes(key[:7], "big")
-            self._opened[name] = self.bench.open_student(Wish(self.check, name, seed, self.stand_ins))
+            self._opened[name] = self.bench.open_student(Wish(self.check, name, self._seed(), self.stand_ins))
         return self._opened[name]
+
+    def _seed(self) -> int:
+        key = derive_key(self.bench.secret, self.bench.assignment.id, self.check.id, "worker")
+        return int.from_bytes(key[:7], "big")
 
     def _note(self, precision: Precision) -> None:
         if opened := self._opened.get(precision.name):
@@ -157,6 +164,8 @@ class CheckRun:
     def _close(self, name: str) -> None:
         if opened := self._opened.pop(name, None):
             self._note_refused(opened)
+            if name == FLOAT64.name:
+                self._sessions.append(tuple(opened.session.transcript))
             self._used.append(opened.close())
 
     def _note_refused(self, opened: Opened) -> None:

@@ -63,11 +63,12 @@ class Executor:
         module: ModuleType,
         folder: Path,
         refused: Callable[[], tuple[str, ...]] = tuple,
+        kept: Kept | None = None,
     ) -> None:
         self._module = module
         self._folder = str(folder)
         self._refused = refused
-        self._kept = Kept()
+        self._kept = kept or Kept()
         self._operations: Mapping[str, Callable[..., dict[str, Any]]] = {
             "call": self._call,
             "getattr": self._getattr,

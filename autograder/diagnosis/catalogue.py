@@ -1,0 +1,97 @@
+"""The known mistakes of an assignment as modules that run: built once a process, alone and in pairs."""
+
+from __future__ import annotations
+
+import ast
+import hashlib
+import shutil
+import tempfile
+import weakref
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from types import ModuleType
+
+from autograder.records import Assignment
+from autograder.sandbox import loading, standins
+from autograder.sandbox.ban_plan import prepare
+from autograder.sandbox.bans import Bans
+from autograder.variants import Variant, mistakes, paired
+
+
+class Catalogue:
+    """Modules with a known mistake in them, and the reference without one; their files lie in `folder`."""
+
+    def __init__(self, assignment: Assignment, earlier: Sequence[Path] = ()) -> None:
+        self.assignment = assignment
+        self.mistakes: Mapping[str, Variant] = {each.id: each for each in mistakes(assignment) if each.files}
+        self._earlier = earlier
+        self.folder = Path(tempfile.mkdtemp(prefix="autograder-mistakes-"))
+        self._clear_away = weakref.finalize(self, shutil.rmtree, self.folder, ignore_errors=True)
+        self._modules: dict[tuple[str, tuple[str, ...]], ModuleType] = {}
+        self._broken: set[str] = set()
+        self._bans = Bans(prepare(()))
+        described = [(each.id, each.edits, each.caught_by) for each in self.mistakes.values()]
+        self.version = hashlib.sha256(repr(described).encode()).hexdigest()
+
+    def reference(self, stand_ins: tuple[str, ...]) -> ModuleType:
+        """Return the solution, with stand-ins set."""
+        module = self._module("", self.assignment.folder, stand_ins)
+        assert module is not None  # a solution that cannot be imported has ended the run long before
+        return module
+
+    def mistake(self, id_: str, stand_ins: tuple[str, ...]) -> ModuleType | None:
+        """Return the solution with one mistake in it; None where that cannot be imported."""
+        return self._made(id_, self.mistakes[id_].files, stand_ins)
+
+    def pair(self, first: str, second: str, stand_ins: tuple[str, ...]) -> ModuleType | None:
+        """Return the solution with two mistakes in it; None where their edits do not fit together."""
+        files = paired(self.assignment, self.mistakes[first], self.mistakes[second])
+        return None if files is None else self._made(f"{first}+{second}", files, stand_ins)
+
+    def part_of(self, id_: str) -> str:
+        """Return the function (`RNN.forward`) of the solution that a mistake changes first; empty outside of any."""
+        edit = self.mistakes[id_].edits[0]
+        source = (self.assignment.folder / edit.file).read_text(encoding="utf-8")
+        return _enclosing(ast.parse(source), source.count("\n", 0, source.index(edit.replace.lstrip())) + 1)
+
+    def _made(self, name: str, files: Mapping[str, bytes], stand_ins: tuple[str, ...]) -> ModuleType | None:
+        folder = self.folder / name
+        if not folder.exists():
+            folder.mkdir()
+            for file, content in files.items():
+                (folder / file).write_bytes(content)
+        return self._module(name, folder, stand_ins)
+
+    def _module(self, name: str, folder: Path, stand_ins: tuple[str, ...]) -> ModuleType | None:
+        key = (name, stand_ins)
+        if key not in self._modules and name not in self._broken:
+            try:
+                module = loading.import_apart([folder, *self._earlier], self.assignment.module)
+            except Exception:  # noqa: BLE001 - a mistake may make the file one that cannot be imported: then it is no match
+                self._broken.add(name)
+                return None
+            for stand_in in stand_ins:
+                standins.set_stand_in(module, stand_in, self._bans)
+            self._modules[key] = module
+        return self._modules.get(key)
+
+    def close(self) -> None:
+        """Remove the folder, which would otherwise go with this object."""
+        self._clear_away()
+
+
+def _enclosing(tree: ast.Module, line: int) -> str:
+    names: list[str] = []
+    body: Sequence[ast.stmt] = tree.body
+    while True:
+        inner = next((node for node in body if _is_named(node) and node.lineno <= line <= (node.end_lineno or 0)), None)
+        if not isinstance(inner, ast.FunctionDef | ast.ClassDef):
+            return ".".join(names)
+        names.append(inner.name)
+        if isinstance(inner, ast.FunctionDef):
+            return ".".join(names)
+        body = inner.body
+
+
+def _is_named(node: ast.stmt) -> bool:
+    return isinstance(node, ast.FunctionDef | ast.ClassDef)

@@ -1,0 +1,165 @@
+"""A failed check names the mistake behind it, from what the code answers and not from how it is written."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from autograder.diagnosis import Diagnostician
+from autograder.records import Diagnosis, Grade, Submission
+
+pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="the sandbox needs Linux")
+
+Edited = Callable[..., str]
+HandIn = Callable[..., Submission]
+Write = Callable[..., Path]
+RIGHT_CELL = "return torch.tanh(x @ weight_ih.T + bias_ih + h @ weight_hh.T + bias_hh)"
+IN_ANOTHER_HAND = """projected = torch.einsum("bi,hi->bh", x, weight_ih)
+    recurrent = torch.addmm(bias_hh, h, weight_hh.t())
+    return {activation}(recurrent + projected + bias_ih)"""
+CELL_MISTAKES = f"""- id: tiny.no_tanh
+  edits: [{{replace: "torch.tanh(x @", with: "(x @"}}]
+  caught_by: [test_rnn_cell]
+  hint: "What bounds the state?"
+- id: tiny.no_bias
+  edits: [{{replace: " + bias_hh)", with: ")"}}]
+  caught_by: [test_rnn_cell]
+  hint: "Two biases."
+- id: tiny.nothing_else
+  edits: [{{replace: "{RIGHT_CELL}", with: "return x @ weight_ih.T + bias_ih + h @ weight_hh.T + bias_hh"}}]
+  caught_by: [test_rnn_cell]
+  hint: "The same as no_tanh, written otherwise."
+"""
+
+
+def diagnoses(grade: Grade) -> dict[str, Diagnosis]:
+    """Check -> diagnosis, of the checks that have one."""
+    return {result.id: result.diagnosis for result in grade.results if result.diagnosis}
+
+
+def test_a_mistake_in_another_hand_is_named(desk: Any, hand_in: HandIn, edited: Edited) -> None:
+    """Other operations, other names, another order: the answers are those of the known mistake, and so it is."""
+    grade = desk.grade(hand_in(edited((RIGHT_CELL, IN_ANOTHER_HAND.format(activation="torch.nn.Identity()")))))
+    found = diagnoses(grade)
+    assert list(found) == ["test_rnn_cell"]
+    assert found["test_rnn_cell"].mistakes == ("tiny.no_tanh",)
+    assert found["test_rnn_cell"].certain
+    assert (found["test_rnn_cell"].calls, found["test_rnn_cell"].wrong) == (1, 1)
+    assert found["test_rnn_cell"].part == "rnn_cell"
+    assert found["test_rnn_cell"].hints == {"en": "What bounds the state?"}
+
+
+def test_a_mistake_of_the_loop_is_read_off_three_steps(desk: Any, hand_in: HandIn, edited: Edited) -> None:
+    """Parameters after three steps tell gradients that pile up from everything else."""
+    found = diagnoses(desk.grade(hand_in(edited(("        optimizer.zero_grad()\n", "        loss = None\n")))))
+    assert found["test_fit"].mistakes == ("tiny.no_clearing",)
+    assert found["test_fit"].wrong < found["test_fit"].calls  # one step is right
+
+
+def test_right_work_is_not_examined(desk: Any, hand_in: HandIn) -> None:
+    """Where nothing failed there is no diagnosis, and the catalogue is not even read."""
+    pipeline = desk.pipeline()
+    from autograder.pipeline import Job
+
+    grade = pipeline.grade(Job(hand_in(), b"a secret of the tests, thirty-two bytes and more"))
+    assert diagnoses(grade) == {}
+    assert pipeline._rounds._made is None
+
+
+def test_an_unknown_mistake_is_not_called_by_a_known_name(desk: Any, hand_in: HandIn, edited: Edited) -> None:
+    """What no mistake explains is at most said to be near one, with its distance."""
+    grade = desk.grade(hand_in(edited((RIGHT_CELL, RIGHT_CELL.replace("torch.tanh", "torch.sin")))))
+    assert all(found.distance > 0 and not found.certain for found in diagnoses(grade).values())
+
+
+def test_exceptions_and_missing_parts_name_no_mistake(desk: Any, hand_in: HandIn, edited: Edited) -> None:
+    """A part that is not written, and one that raises as no known mistake does, fail without a diagnosis."""
+    source = edited(("return 2 * x", "raise NotImplementedError"), (RIGHT_CELL, "return x.no_such_thing"))
+    assert not any(found.certain for found in diagnoses(desk.grade(hand_in(source))).values())
+
+
+@pytest.fixture
+def cells(write_tiny: Write, tmp_path: Path, desk_for: Any) -> Any:
+    """A desk whose catalogue has three mistakes of one line, two of them the same."""
+    return desk_for(write_tiny(tmp_path / "cells", mistakes__yml=CELL_MISTAKES))
+
+
+def test_two_mistakes_in_one_line_are_named_together(cells: Any, hand_in: HandIn, edited: Edited) -> None:
+    """A pair whose answers are neither of one nor of the other is found by putting both in."""
+    slip = "return x @ weight_ih.T + (h @ weight_hh.T + bias_ih)"
+    found = diagnoses(cells.grade(hand_in(edited((RIGHT_CELL, slip)))))["test_rnn_cell"]
+    assert found.distance == 0
+    assert set(found.mistakes) == {"tiny.no_tanh", "tiny.no_bias"}
+
+
+def test_two_that_answer_alike_are_both_listed(cells: Any, hand_in: HandIn, edited: Edited) -> None:
+    """Ambiguity is said, not guessed."""
+    slip = "return x @ weight_ih.T + bias_ih + (h @ weight_hh.T + bias_hh)"
+    found = diagnoses(cells.grade(hand_in(edited((RIGHT_CELL, slip)))))["test_rnn_cell"]
+    assert {*found.mistakes, *found.also} == {"tiny.no_tanh", "tiny.nothing_else"}
+    assert not found.certain
+
+
+def test_what_passed_speaks_against_a_mistake(
+    write_tiny: Write, tmp_path: Path, desk_for: Any, hand_in: HandIn, edited: Edited
+) -> None:
+    """Of two mistakes with the same answers, one that a passed check would have caught is not named."""
+    catalogue = CELL_MISTAKES.replace("caught_by: [test_rnn_cell]", "caught_by: [test_double, test_rnn_cell]", 1)
+    desk = desk_for(write_tiny(tmp_path / "cells", mistakes__yml=catalogue))
+    slip = "return x @ weight_ih.T + bias_ih + (h @ weight_hh.T + bias_hh)"
+    found = diagnoses(desk.grade(hand_in(edited((RIGHT_CELL, slip)))))["test_rnn_cell"]
+    assert (found.mistakes, found.also) == (("tiny.nothing_else",), ())
+
+
+def test_a_second_run_diagnoses_nothing_and_a_new_hint_is_told(
+    write_tiny: Write, tmp_path: Path, desk_for: Any, hand_in: HandIn, edited: Edited, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Diagnoses are kept; hints are not part of them."""
+    folder = write_tiny(tmp_path / "mine")
+    desk, wrong = desk_for(folder), hand_in(edited(("return 2 * x", "return x + x + x")))
+    assert diagnoses(desk.grade(wrong))["test_double"].hints["en"] == "Count again."
+    file = folder / "mistakes.yml"
+    file.write_text(file.read_text(encoding="utf-8").replace("Count again.", "Twice."), encoding="utf-8")
+    monkeypatch.setattr(Diagnostician, "diagnose", None)
+    forks = len(desk.forks)
+    found = diagnoses(desk.grade(wrong))["test_double"]
+    assert (found.mistakes, found.hints["en"]) == (("tiny.triples",), "Twice.")
+    assert len(desk.forks) == forks
+
+
+def test_a_grown_catalogue_diagnoses_again_and_measures_nothing(
+    write_tiny: Write, tmp_path: Path, desk_for: Any, hand_in: HandIn, edited: Edited
+) -> None:
+    """A mistake that is added to the catalogue is found in what was measured before."""
+    folder = write_tiny(tmp_path / "mine")
+    desk, wrong = desk_for(folder), hand_in(edited(("return 2 * x", "return x * x")))
+    assert not diagnoses(desk.grade(wrong)).get("test_double", Diagnosis(("",), (), 0, 0, 1.0, "")).certain
+    forks, file = len(desk.forks), folder / "mistakes.yml"
+    squares = (
+        '- id: tiny.squares\n  edits: [{replace: "return 2 * x", with: "return x ** 2"}]\n'
+        "  caught_by: [test_double]\n  hint: Twice.\n"
+    )
+    file.write_text(file.read_text(encoding="utf-8") + squares, encoding="utf-8")
+    assert diagnoses(desk.grade(wrong))["test_double"].mistakes == ("tiny.squares",)
+    assert len(desk.forks) == forks
+
+
+@pytest.mark.parametrize("kind", ["transcripts", "diagnoses"])
+def test_damage_to_what_is_kept_costs_at_most_the_diagnosis(
+    desk: Any, hand_in: HandIn, edited: Edited, kind: str
+) -> None:
+    """A damaged transcript is no transcript, a damaged diagnosis is made again; the grade stands either way."""
+    wrong = hand_in(edited(("return 2 * x", "return 3 * x")))
+    before = desk.grade(wrong)
+    for path in desk.ledger.glob("*/*/*.kept"):
+        if path.parts[-3] == kind:
+            path.write_bytes(b"damaged")
+        elif kind == "transcripts":
+            path.unlink()
+    after = desk.grade(wrong)
+    assert after.score == before.score
+    assert ("test_double" in diagnoses(after)) is (kind == "diagnoses")

@@ -1,0 +1,218 @@
+"""Replays: numbers of handles are translated, answers compared for what they say, transcripts kept as bytes."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from autograder.checks.bench import Transcript
+from autograder.diagnosis import shelf
+from autograder.diagnosis.agree import Stayed, agreement
+from autograder.diagnosis.replay import MAX_STEPS, distances, read
+from autograder.sandbox.remote import Exchange, LocalTransport, Session, train
+from autograder.sandbox.worker import Executor
+
+ModuleOf = Callable[[str], tuple[ModuleType, Path]]
+
+WITH_RECORDS = """
+from typing import NamedTuple
+
+import torch
+
+
+class State(NamedTuple):
+    h: torch.Tensor
+    c: torch.Tensor
+
+
+def start(x):
+    return State(x, 2 * x)
+
+
+def step(x, state):
+    h, c = state
+    return State(h + x, c - x)
+"""
+WITH_TUPLES = """
+def start(x):
+    return x, x + x
+
+
+def step(x, state):
+    return x + state[0], state[1] - x
+"""
+WITH_OBJECTS = """
+class Counter:
+    def __init__(self, x):
+        self.x = x
+
+    def add(self, y):
+        self.x = self.x + y
+        return self.x
+
+
+def spare():
+    return Counter(0)
+"""
+
+
+def recorded(module: ModuleType, folder: Path, ask: Callable[[Any], object]) -> Transcript:
+    """What `ask` asked the module."""
+    session = Session(LocalTransport(Executor(module, folder)))
+    ask(session.root)
+    return Transcript("test_x", "float32", 1, (), (tuple(session.transcript),))
+
+
+def replayed(transcript: Transcript, module: ModuleType, folder: Path, limit: float = math.inf) -> list[float]:
+    """How far the module's answers lie from those of the transcript."""
+    sessions = read(transcript)
+    assert sessions is not None
+    return distances(sessions, transcript, module, folder, limit)
+
+
+def carry(student: Any) -> None:
+    """Pass a state back, twice."""
+    x = torch.arange(3.0)
+    state = student.start(x)
+    for _ in range(2):
+        state = student.step(x, state)
+
+
+@pytest.mark.parametrize(("theirs", "ours"), [(WITH_RECORDS, WITH_TUPLES), (WITH_TUPLES, WITH_RECORDS)])
+def test_records_and_tuples_stand_for_each_other(module_of: ModuleOf, theirs: str, ours: str) -> None:
+    """A state that is a record on one side and a tuple on the other passes back as what it is there."""
+    transcript = recorded(*module_of(theirs), carry)
+    assert replayed(transcript, *module_of(ours)) == [0, 0, 0]
+
+
+def test_objects_are_those_of_the_replaying_module(module_of: ModuleOf) -> None:
+    """Handles mean the object in the same place, whatever number it has there."""
+
+    def ask(student: Any) -> None:
+        student.spare()
+        counter = student.Counter(torch.ones(2))
+        counter.add(torch.ones(2))
+        counter.add(torch.ones(2))
+
+    transcript = recorded(*module_of(WITH_OBJECTS), ask)
+    wrong = WITH_OBJECTS.replace("self.x = self.x + y", "self.x = self.x + 2 * y")
+    assert replayed(transcript, *module_of(WITH_OBJECTS)) == [0, 0, 0, 0]
+    assert [distance > 0 for distance in replayed(transcript, *module_of(wrong))] == [False, False, True, True]
+    assert len(replayed(transcript, *module_of(wrong), limit=1e-6)) == 3
+
+
+def test_what_is_not_there_is_infinitely_far(module_of: ModuleOf) -> None:
+    """A module that raises, and one that lacks an object that is asked for, answer nothing alike."""
+    transcript = recorded(*module_of(WITH_TUPLES), carry)
+    broken = WITH_TUPLES.replace("return x, x + x", "raise ValueError")
+    assert replayed(transcript, *module_of(broken)) == [math.inf, 0, 0]  # tuples cross as values: later calls go on
+    objects = recorded(*module_of(WITH_OBJECTS), lambda student: student.spare().add(1))
+    assert replayed(objects, *module_of("def spare():\n    return 3\n")) == [math.inf, math.inf]
+
+
+def test_long_trainings_and_broken_answers_are_not_replayed(module_of: ModuleOf) -> None:
+    """Hundreds of steps name no mistake; an answer that cannot be read ends it."""
+    source = "import torch\n\n\ndef model():\n    return torch.nn.Linear(2, 1)\n\n\ndef fit(*_):\n    return []\n"
+
+    def ask(student: Any, steps: int) -> None:
+        train(student.model(), "fit", [torch.ones(1, 2)] * steps, ("SGD", {"lr": 0.1}), {})
+
+    module, folder = module_of(source)
+    assert read(recorded(module, folder, lambda student: ask(student, MAX_STEPS))) is not None
+    assert read(recorded(module, folder, lambda student: ask(student, MAX_STEPS + 1))) is None
+    whole = recorded(module, folder, lambda student: student.model())
+    torn = tuple(replace(each, answer=each.answer[:-1]) for each in whole.sessions[0])
+    assert read(replace(whole, sessions=(torn,))) is None
+
+
+ZEROS = torch.zeros(2)
+
+
+@pytest.mark.parametrize(
+    ("operation", "one", "other", "alike"),
+    [
+        ("call", {"answer": torch.ones(2)}, {"answer": torch.ones(2, dtype=torch.float64)}, True),
+        ("call", {"answer": torch.ones(2)}, {"answer": torch.ones(1, 2)}, False),
+        ("call", {"answer": torch.ones(2)}, {"answer": torch.ones(2, dtype=torch.int64)}, False),
+        ("call", {"answer": torch.tensor([1.0, math.nan])}, {"answer": torch.tensor([1.0, math.nan])}, True),
+        ("call", {"answer": torch.tensor([1.0, math.nan])}, {"answer": torch.tensor([1.0, 2.0])}, False),
+        ("call", {"answer": torch.tensor([math.inf])}, {"answer": torch.tensor([-math.inf])}, False),
+        ("call", {"answer": [ZEROS, None]}, {"answer": (ZEROS, None)}, True),
+        ("call", {"answer": [ZEROS]}, {"answer": (ZEROS, ZEROS)}, False),
+        ("call", {"answer": {"a": 1}}, {"answer": {"b": 1}}, False),
+        ("call", {"answer": "a"}, {"answer": "b"}, False),
+        ("call", {"answer": Stayed(3, None)}, {"answer": Stayed(8, None)}, True),
+        ("call", {"answer": Stayed(3, None)}, {"answer": 8}, False),
+        ("call", {"error": {"types": ["ValueError"]}}, {"error": {"types": ["ValueError", "Exception"]}}, True),
+        ("call", {"error": {"types": ["ValueError"]}}, {"error": {"types": ["IndexError"]}}, False),
+        ("call", {"error": {"types": ["ValueError"]}}, {"answer": 1}, False),
+        ("vjp", {"answer": 1, "inputs": [None]}, {"answer": 1, "inputs": [ZEROS]}, True),
+        (
+            "vjp",
+            {"answer": 1, "parameters": {"w": None, "own": ZEROS}},
+            {"answer": 1, "parameters": {"w": ZEROS}},
+            True,
+        ),
+        ("vjp", {"answer": 1, "parameters": {}}, {"answer": 1, "parameters": {"w": torch.ones(2)}}, False),
+        ("load", {"renamed": {}, "expected": {"w": [1]}, "found": {}}, {"renamed": {}}, False),
+        ("train", {"parameters": {"w": ZEROS}, "losses": [1.0]}, {"parameters": {"w": ZEROS}, "losses": [1.0]}, True),
+        ("train", {"parameters": {"w": ZEROS}, "losses": [1.0]}, {"parameters": {"w": ZEROS}, "losses": [2.0]}, False),
+    ],
+)
+def test_answers_agree_where_they_say_the_same(operation: str, one: Any, other: Any, alike: bool) -> None:
+    """Containers' kinds, precision and missing zero gradients say nothing; shapes, NaN, types of errors do."""
+    assert (agreement(operation, one, other).distance <= 1e-6) is alike
+
+
+def test_new_parameters_agree_by_their_law() -> None:
+    """Initial values are drawn anew on each side: their spread tells, the numbers do not."""
+
+    def state(scale: float, **more: Any) -> dict[str, Any]:
+        weights = scale * (2 * torch.rand(40, 40) - 1)
+        return {"parameters": {"w": weights, **more}, "shared": []}
+
+    assert agreement("state", state(1), state(1)).distance == 0
+    assert agreement("state", state(1), state(2)).distance == math.inf
+    assert agreement("state", state(1, b=ZEROS), state(1)).distance == math.inf
+    assert agreement("state", state(1) | {"shared": [["w", "v"]]}, state(1)).distance == math.inf
+
+
+BYTES = st.binary(max_size=40)
+TRANSCRIPTS = st.builds(
+    Transcript,
+    st.text(max_size=9),
+    st.just("float64"),
+    st.integers(0, 2**56),
+    st.tuples(st.text(max_size=9)),
+    st.lists(st.lists(st.builds(Exchange, BYTES, BYTES), max_size=3).map(tuple), max_size=3).map(tuple),
+)
+
+
+@given(TRANSCRIPTS)
+def test_a_transcript_comes_back_as_it_was(transcript: Transcript) -> None:
+    """Every frame to the last byte."""
+    content = shelf.to_bytes(transcript)
+    assert content is not None
+    assert shelf.from_bytes(content) == transcript
+
+
+@given(st.binary(max_size=60))
+def test_what_is_no_transcript_is_refused(content: bytes) -> None:
+    """Damage is a ValueError and nothing else."""
+    with pytest.raises(ValueError, match="not a transcript"):
+        shelf.from_bytes(content)
+
+
+def test_a_transcript_of_many_megabytes_is_not_kept() -> None:
+    """The ledger is no archive of trainings."""
+    big = Exchange(bytes(shelf.MAX_BYTES), b"1")
+    assert shelf.to_bytes(Transcript("test_x", "float64", 1, (), ((big,),))) is None
