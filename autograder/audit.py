@@ -49,6 +49,15 @@ class Verdict:
     fault: str
     """What is wrong with the assignment, in words; empty when the trial went as it must."""
 
+    @property
+    def named(self) -> str:
+        """How the program's own mistake was diagnosed: `alone`, `first` of several, `listed` behind others, or not."""
+        id_ = self.trial.variant.id
+        exact = [found for result in self.grade.results if (found := result.diagnosis) and found.distance == 0]
+        if any(found.mistakes == (id_,) for found in exact):
+            return "alone" if any(found.mistakes == (id_,) and found.certain for found in exact) else "first"
+        return "listed" if any(id_ in (*found.mistakes, *found.also) for found in exact) else ""
+
 
 def trials(assignment: Assignment, rounds: int) -> Iterator[Trial]:
     """Return what an audit tries: right work on `rounds` secrets, everything else on one."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import math
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import closing
 from dataclasses import asdict, dataclass
@@ -144,10 +145,19 @@ def write(
         "sandbox": list(settings.layers),
         "faults": [f"{v.trial.kind} {v.trial.variant.id}: {v.fault}" for v in ordered if v.fault],
         "training": [_training_row(each) for each in calibrations],
+        "diagnosis": _diagnosis(ordered),
         "programs": [_row(v) for v in ordered],
     }
     path.write_text(json.dumps(document, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
     return path
+
+
+def _diagnosis(verdicts: Sequence[Verdict]) -> Mapping[str, Any]:
+    """How the known mistakes were named: the figures, and those that were not named first."""
+    known = [v for v in verdicts if v.trial.kind is Kind.MISTAKE]
+    counts = Counter(v.named or "not named" for v in known)
+    behind = {v.trial.variant.id: v.named or "not named" for v in known if v.named not in ("alone", "first")}
+    return {"mistakes": len(known), **counts, "behind": behind}
 
 
 def _training_row(each: Calibration) -> Mapping[str, Any]:

@@ -59,6 +59,8 @@ def test_a_sound_assignment_has_no_faults(audited: Run, tiny_folder: Path) -> No
     }
     assert scores["mistake: tiny.no_tanh 0"] == 70
     assert found["mistake: tiny.no_tanh 0"].caught_by == ("test_rnn_cell",)
+    assert {v.named for v in found.values() if v.trial.kind is Kind.MISTAKE} == {"alone"}
+    assert {v.named for v in found.values() if v.trial.kind is not Kind.MISTAKE} == {""}
 
 
 UNSOUND_MISTAKES = """

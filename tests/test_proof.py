@@ -140,6 +140,7 @@ def test_figures_are_written_for_others_to_read(assignment: Assignment, measured
     assert document["programs"][0]["did_not_pass"] == ["test_b"]
     assert document["training"][0]["bound"] == 0.1
     assert document["training"][0]["best_wrong"] is None
+    assert document["diagnosis"] == {"mistakes": 1, "not named": 1, "behind": {"v": "not named"}}
     before = path.read_bytes()
     assert write(tmp_path, assignment, verdicts[::-1], bounds, measured).read_bytes() == before
 

@@ -1,0 +1,50 @@
+"""The vocabulary: frozen records that pass between the modules, in the order in which data flows.
+
+Nothing here does anything. YAML and JSON become these records once, at the edges (`course/`, `ledger.py`).
+"""
+
+from __future__ import annotations
+
+from autograder.records.course import (
+    Assignment,
+    BuildsOn,
+    Check,
+    Course,
+    LatePolicy,
+    Limits,
+    Submission,
+    Term,
+    Visibility,
+)
+from autograder.records.results import (
+    CheckResult,
+    Confinement,
+    Diagnosis,
+    EarlierPart,
+    Evidence,
+    Finding,
+    Grade,
+    Outcome,
+    RunInfo,
+)
+
+__all__ = [
+    "Assignment",
+    "BuildsOn",
+    "Check",
+    "CheckResult",
+    "Confinement",
+    "Course",
+    "Diagnosis",
+    "EarlierPart",
+    "Evidence",
+    "Finding",
+    "Grade",
+    "LatePolicy",
+    "Limits",
+    "Outcome",
+    "RunInfo",
+    "Submission",
+    "Term",
+    "Visibility",
+]

@@ -1,0 +1,152 @@
+"""What came of a submission: outcomes, findings, diagnoses, grades."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+
+class Outcome(StrEnum):
+    """How a check ended. Only `GRADER_ERROR` is our fault; it is never a zero, always a line for a human."""
+
+    PASSED = "passed"
+    FAILED = "failed"
+    CRASHED = "crashed"
+    TIMED_OUT = "timed_out"
+    OUT_OF_MEMORY = "out_of_memory"
+    SKIPPED = "skipped"
+    GRADER_ERROR = "grader_error"
+
+
+class Confinement(StrEnum):
+    """How much the sandbox insists on: `REQUIRED` refuses without it, `BEST_EFFORT` warns and is recorded."""
+
+    REQUIRED = "required"
+    BEST_EFFORT = "best-effort"
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """Why a check did not pass, split by who may read it."""
+
+    kind: str
+    """shape, dtype, values, not_finite, structure, property, exception, missing, banned, training: the answer; loading,
+    limit, waited, malformed: the process; needs: not run; grader: our own fault."""
+    message: str
+    """What was seen and what was expected, without hidden values: for the student."""
+    where: str = ""
+    """`rnn.py, line 31, in rnn_cell`: the student's own file; empty when unknown."""
+    hint: str = ""
+    detail: str = ""
+    """Values, traceback, output: for the TA and, where the check is public, for the student."""
+
+
+@dataclass(frozen=True, slots=True)
+class Diagnosis:
+    """Which known mistake gives the answers that failed a check; what is told to whom is decided by those who tell."""
+
+    mistakes: tuple[str, ...]
+    """Ids of mistakes.yml: one, or two that were made together."""
+    also: tuple[str, ...]
+    """Ids of other mistakes that give the very same answers."""
+    calls: int
+    """Calls of the check whose answers were compared."""
+    wrong: int
+    """Those of them whose answers are not the reference's."""
+    distance: float
+    """0: all answers equal those of the named mistake. Else it is only the closest one, a lead for the TA: the largest
+    difference as a part of the answers' size."""
+    part: str
+    """Function of the solution in which the mistake lies: `RNN.forward`."""
+    hints: Mapping[str, str] = field(default_factory=dict)
+    """Language -> hint of the first mistake."""
+
+    @property
+    def certain(self) -> bool:
+        """Whether every answer is explained by one mistake, or by one pair, and by nothing else."""
+        return self.distance == 0 and not self.also
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """What a run left behind that a human may want to look at; never a deduction by itself."""
+
+    banned_calls: tuple[str, ...] = ()
+    """Banned operators that were called and refused."""
+    stdout: str = ""
+    stderr: str = ""
+    figures: Mapping[str, float] = field(default_factory=dict)
+    """Numbers that the check reported: margin, largest error, held-out loss."""
+    curve: tuple[float, ...] = ()
+    """Training losses, one a step."""
+
+
+@dataclass(frozen=True, slots=True)
+class CheckResult:
+    """One check of one submission."""
+
+    id: str
+    outcome: Outcome
+    earned: int
+    points: int
+    finding: Finding | None = None
+    precision: str = "float64"
+    """float64, or float32 where only the repeat in float32 passed."""
+    stand_ins: tuple[str, ...] = ()
+    """Parts that stood in for the student's own."""
+    cpu_s: float = 0.0
+    """CPU seconds of the children."""
+    wall_s: float = 0.0
+    evidence: Evidence = field(default_factory=Evidence)
+    diagnosis: Diagnosis | None = None
+    """Of a failed check; added when a grade is made, never part of a measurement."""
+
+
+@dataclass(frozen=True, slots=True)
+class EarlierPart:
+    """A part of an earlier assignment, and whose it is in this grade."""
+
+    name: str
+    file: str
+    why_stand_in: str = ""
+    """Why a stand-in is in use, in words that follow "since"; empty: it is the student's own."""
+
+    @property
+    def words(self) -> str:
+        """One sentence for the student."""
+        if self.why_stand_in:
+            return f"{self.name}: a stand-in, since {self.why_stand_in}"
+        return f"{self.name}: your own, from {self.file}"
+
+
+@dataclass(frozen=True, slots=True)
+class RunInfo:
+    """Under what a submission was measured; stands in every result."""
+
+    confinement: Confinement
+    layers: tuple[str, ...]
+    """What confined the child: landlock-7, seccomp, namespaces, uid."""
+    missing: tuple[str, ...]
+    device: str
+    torch: str
+    engine: str
+    secret_sha256: str
+
+
+@dataclass(frozen=True, slots=True)
+class Grade:
+    """One submission's result: a pure function of measurements."""
+
+    student: str
+    assignment: str
+    score: int
+    out_of: int
+    results: tuple[CheckResult, ...]
+    needs_human: tuple[str, ...]
+    """Check ids that ended in `grader_error`, and other reasons for a human to look."""
+    notes: tuple[str, ...]
+    run: RunInfo
+    submission_digest: str
+    earlier: tuple[EarlierPart, ...] = ()
+    """Parts of earlier assignments, each the student's own or a stand-in; the notes say the same."""
