@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -16,7 +17,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextC
 from rich.table import Table
 
 from autograder.grading import is_provisional
-from autograder.records import Assignment, Grade, Outcome
+from autograder.records import Assignment, Diagnosis, Grade, Outcome
 from autograder.sandbox.faults import printable
 
 if TYPE_CHECKING:
@@ -144,6 +145,8 @@ class Screen:
         for missing in weak:
             self._console.print(f"[yellow]graded without full confinement:[/] {escape('; '.join(missing))}")
         self._console.print(_per_check(grades))
+        if (mistakes := _per_mistake(grades)).row_count:
+            self._console.print(mistakes)
 
     def audit(self, assignment: Assignment, verdicts: Sequence[Verdict]) -> None:
         """Print what an audit showed, each fault in full."""
@@ -195,8 +198,29 @@ def _row(grade: Grade) -> tuple[str, ...]:
     words = ", ".join(f"{count} {LETTERS[outcome]}" for outcome, count in counts.items() if count)
     first = next((r for r in grade.results if r.outcome not in (Outcome.PASSED, Outcome.SKIPPED)), None)
     mend = f"{first.id}: {first.finding.message.partition(chr(10))[0]}" if first and first.finding else ""
+    if first and first.diagnosis and first.diagnosis.distance == 0:
+        mend += f" [{_named(first.diagnosis)}]"
     used = sum(result.cpu_s for result in grade.results)
     return escape(grade.student), f"{grade.score}/{grade.out_of}", words, escape(mend), f"{used:.1f}"
+
+
+def _named(diagnosis: Diagnosis) -> str:
+    """`rnn.no_bhh`, `rnn.no_bhh and rnn.wh_T`, `rnn.no_bhh or rnn.wh_T`."""
+    return " or ".join([" and ".join(diagnosis.mistakes), *diagnosis.also])
+
+
+def _certain(grade: Grade) -> set[str]:
+    found = [result.diagnosis for result in grade.results if result.diagnosis and result.diagnosis.certain]
+    return {name for diagnosis in found for name in diagnosis.mistakes}
+
+
+def _per_mistake(grades: Sequence[Grade]) -> Table:
+    """The mistakes that were named for certain, those of most students first."""
+    made = Counter(name for grade in grades for name in _certain(grade))
+    table = Table("mistake", "students")
+    for name, count in sorted(made.items(), key=lambda item: (-item[1], item[0])):
+        table.add_row(escape(name), str(count))
+    return table
 
 
 def _per_check(grades: Sequence[Grade]) -> Table:

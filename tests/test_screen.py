@@ -14,7 +14,18 @@ from rich.console import Console
 
 from autograder.audit import Kind, Trial, Verdict
 from autograder.proof import Calibration
-from autograder.records import Assignment, CheckResult, Confinement, Evidence, Finding, Grade, Limits, Outcome, RunInfo
+from autograder.records import (
+    Assignment,
+    CheckResult,
+    Confinement,
+    Diagnosis,
+    Evidence,
+    Finding,
+    Grade,
+    Limits,
+    Outcome,
+    RunInfo,
+)
 from autograder.screen import Screen
 from autograder.variants import Variant
 
@@ -198,3 +209,26 @@ def test_only_our_own_faults_fail_the_grader() -> None:
     ours = grade("bo", failed("x", Outcome.GRADER_ERROR))
     assert not Screen().grader_failed([unread])
     assert Screen().grader_failed([unread, ours])
+
+
+def test_mistakes_are_named_and_counted(capsys: pytest.CaptureFixture[str]) -> None:
+    """The table of a class names what was found in each submission; status counts, and only what is certain."""
+
+    def wrong(*mistakes: str, also: tuple[str, ...] = (), distance: float = 0.0) -> CheckResult:
+        return replace(failed("other values"), diagnosis=Diagnosis(mistakes, also, 3, 1, distance, "cell"))
+
+    grades = [
+        grade("ada", wrong("no_bias"), wrong("no_bias")),
+        grade("bo", wrong("no_bias", "no_tanh")),
+        grade("eun", wrong("no_tanh", also=("stuck",))),
+        grade("ivo", wrong("near", distance=0.3)),
+    ]
+    Screen().grades(ASSIGNMENT, grades, Path("results"))
+    said = capsys.readouterr().out
+    assert "other values [no_bias]" in said
+    assert "other values [no_bias and no_tanh]" in said
+    assert "other values [no_tanh or stuck]" in said
+    assert "near" not in said
+    Screen().status(grades, Path("results"))
+    rows = [line.split() for line in capsys.readouterr().out.splitlines() if "no_" in line]
+    assert [(row[1], row[3]) for row in rows] == [("no_bias", "2"), ("no_tanh", "1")]
