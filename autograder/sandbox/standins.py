@@ -30,6 +30,7 @@ from torch import Tensor, nn
 
 from autograder.errors import ConfigurationError, SandboxError
 from autograder.sandbox.bans import Bans
+from autograder.sandbox.forms import in_form_of
 from autograder.sandbox.order import EarlierModule
 
 
@@ -227,16 +228,18 @@ def set_stand_in(module: ModuleType, name: str, bans: Bans) -> None:
     if name not in STAND_INS:
         raise ConfigurationError(f"there is no stand-in for the part {name!r}; there are {', '.join(STAND_INS)}")
     stand_in = STAND_INS[name]
-    if not calls_banned(name, bans):
-        setattr(module, name, stand_in)
-        return
-    if bans.sealed:
-        raise SandboxError(f"the stand-in for {name!r} needs bans with a switch: install(..., switchable=True)")
+    if calls_banned(name, bans):
+        if bans.sealed:
+            raise SandboxError(f"the stand-in for {name!r} needs bans with a switch: install(..., switchable=True)")
+        stand_in = _with_bans_off(stand_in, name, bans)
+    setattr(module, name, in_form_of(getattr(module, name, None), stand_in))
+
+
+def _with_bans_off(stand_in: Callable[..., Any], name: str, bans: Bans) -> Callable[..., Any]:
     if isinstance(stand_in, type):
         forward = _unbanned(vars(stand_in)["forward"], bans, ())
-        setattr(module, name, type(name, (stand_in,), {"forward": forward, "__doc__": stand_in.__doc__}))
-    else:
-        setattr(module, name, _unbanned(stand_in, bans, _OPERATORS.get(name, ())))
+        return type(name, (stand_in,), {"forward": forward, "__doc__": stand_in.__doc__})
+    return _unbanned(stand_in, bans, _OPERATORS.get(name, ()))
 
 
 def _unbanned(function: Callable[..., Any], bans: Bans, operators: tuple[str, ...]) -> Callable[..., Any]:
