@@ -117,7 +117,7 @@ def grade(
     jobs: int | None,
     as_json: bool,
 ) -> None:
-    """Grade a folder of submissions: a folder, a zip or a .py file a student."""
+    """Grade a folder of submissions: a folder, zip, .py file or notebook a student."""
     from autograder.desk import Desk
     from autograder.screen import Screen
 

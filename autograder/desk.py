@@ -89,7 +89,11 @@ class Desk:
         if not chosen:
             raise UsageError(
                 f"{submissions} holds no submission"
-                + (f" of {', '.join(only)}" if found else "; expected a folder, a zip or a .py file a student")
+                + (
+                    f" of {', '.join(only)}"
+                    if found
+                    else "; expected a folder, a zip, a .py file or a notebook a student"
+                )
             )
         folder = self.results_folder(out)
         folder.mkdir(parents=True, exist_ok=True)

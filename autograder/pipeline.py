@@ -35,6 +35,7 @@ from autograder.errors import SandboxError, WireError
 from autograder.grading import grade, with_earlier
 from autograder.intake import files_digest
 from autograder.ledger import KeyParts, Ledger, measurement_key
+from autograder.notebooks import in_cells
 from autograder.records import (
     Assignment,
     BuildsOn,
@@ -158,6 +159,7 @@ class Pipeline:
         results = dict(known)
 
         def report(result: CheckResult) -> None:
+            result = _in_cells(result, job.submission)
             results[result.id] = result
             if job.alone or not waited(result):
                 self._ledger.put(keys[result.id], result)
@@ -256,6 +258,14 @@ def _import_error(bench: Bench) -> StudentFault | WireError | SandboxError | Non
     except (StudentFault, WireError, SandboxError) as error:
         return error
     return None
+
+
+def _in_cells(result: CheckResult, submission: Submission) -> CheckResult:
+    """The result with lines of a notebook's module told as the student knows them."""
+    if result.finding is None:
+        return result
+    words = {name: in_cells(getattr(result.finding, name), submission.files) for name in ("message", "where", "detail")}
+    return replace(result, finding=replace(result.finding, **words))
 
 
 def _all_fail(bench: Bench, error: StudentFault | WireError | SandboxError) -> list[CheckResult]:

@@ -177,7 +177,11 @@ class TestWhatIsTaken:
             ({"rnn.py": b"\x93NUMPY\x01"}, "rnn.py is no text: line 1 holds the character 0x01"),
             ({"rnn.py": b"\xff\xfe"}, "rnn.py is empty"),
             ({"rnn (1).py": b"1", "rnn (2).py": b"2"}, "2 files could be rnn.py (rnn (1).py, rnn (2).py); hand in the"),
-            ({"rnn.ipynb": b"{}"}, "notebooks cannot be graded yet: export yours as rnn.py"),
+            ({"rnn.ipynb": b"{}"}, "rnn.ipynb cannot be graded: no code cell defines a function or a class"),
+            (
+                {"a.ipynb": b"{}", "b.ipynb": b"{}"},
+                "rnn.py is missing; a.ipynb, b.ipynb were handed in; rename the file",
+            ),
             ({"rnn.py": b" \n"}, "rnn.py is empty; hand in the file with your code"),
             ({"rnn.py": b"#" * (MAX_FILE + 1)}, "rnn.py is larger than 1 MiB"),
         ],
@@ -443,7 +447,7 @@ class TestClass:
         assert problems["good"] == ""
         assert problems["empty"].startswith("rnn.py is empty")
         assert problems["broken"].startswith("the zip cannot be opened")
-        assert problems["packed"] == "packed.7z cannot be read; a folder, a .zip or a .py file is expected"
+        assert problems["packed"] == "packed.7z cannot be read; a folder, a .zip, a .py file or a notebook is expected"
 
     def test_two_hand_ins_of_one_student_are_a_problem(self, tmp_path: Path) -> None:
         """Nobody guesses which one counts, and upper case makes no second student."""

@@ -9,7 +9,8 @@ from pathlib import PurePosixPath
 
 from autograder.errors import SubmissionError
 from autograder.intake.names import shown
-from autograder.intake.sources import Entry, HandedIn
+from autograder.intake.sources import CODE, Entry, HandedIn
+from autograder.notebooks import MAX_NOTEBOOK
 from autograder.records import Assignment
 
 _COPY = re.compile(r"[ _-]*(\(\d{1,3}\)|[-_]\d{1,2}|copy|복사본|사본|コピー|副本|kopie|copie|copia)$")
@@ -20,13 +21,31 @@ _DOCUMENTS = frozenset({".pdf", ".doc", ".docx", ".hwp", ".hwpx", ".rtf", ".html
 
 
 def chosen(name: str, found: HandedIn, asked: Collection[str]) -> Entry | None:
-    """The file called `name`, the shallowest of several; else the only copy of it, which is noted; else None.
+    """The file called `name`; else the only copy of it, which is noted; else the same of a notebook; else None.
 
     No file of `asked`, the names that were asked for, is a copy of another. SubmissionError where nobody can tell which
     of several counts.
     """
+    notebook = notebook_of(name)
+    entry = _called(name, found, asked)
+    if entry is None:
+        return _called(notebook, found, asked)
+    for other in found.entries:
+        if is_copy(other.path.name, notebook):
+            found.note(f"{shown(str(other.path))} was not read, since {name} is there")
+    return entry
+
+
+def notebook_of(name: str) -> str:
+    """`rnn.ipynb` for `rnn.py`."""
+    return PurePosixPath(name).with_suffix(".ipynb").name
+
+
+def _called(name: str, found: HandedIn, asked: Collection[str]) -> Entry | None:
+    """The shallowest file called `name`, or the only copy of it."""
     exact = sorted((entry for entry in found.entries if entry.path.name == name), key=_depth)
-    copies = [e for e in found.entries if e.path.name not in asked and is_copy(e.path.name, name)]
+    others = [entry for entry in found.entries if entry.path.name not in {name, *asked}]
+    copies = [entry for entry in others if is_copy(entry.path.name, name)]
     if not exact:
         return _only_copy(name, copies, found)
     best = [entry for entry in exact if _depth(entry) == _depth(exact[0])]
@@ -65,7 +84,7 @@ def _only_copy(name: str, copies: list[Entry], found: HandedIn) -> Entry | None:
 
 def _all_alike(entries: list[Entry]) -> bool:
     """Whether there is one, or all hold the same bytes."""
-    return len(entries) == 1 or len({entry.read() for entry in entries}) == 1
+    return len(entries) == 1 or len({entry.read(MAX_NOTEBOOK) for entry in entries}) == 1
 
 
 def _depth(entry: Entry) -> int:
@@ -73,23 +92,25 @@ def _depth(entry: Entry) -> int:
 
 
 def lone_file(found: HandedIn, assignment: Assignment) -> Entry | None:
-    """The only Python file of the student's own, whatever its name, where the assignment asks for one."""
-    python = [entry for entry in found.entries if entry.path.suffix.lower() == ".py"]
-    given = [e for e in python if e.path.name.startswith("test_") or e.path.name in assignment.given]
-    earlier = [e for e in python if any(is_copy(e.path.name, name) for name in assignment.earlier_files)]
-    own = [e for e in python if e not in given and e not in earlier]
-    return own[0] if len(own) == len(assignment.files) == 1 else None
+    """The only Python file of the student's own, else their only notebook, where the assignment asks for one file."""
+    ours = {*assignment.given, *assignment.earlier_files}
+    own = [e for e in found.entries if not e.path.name.startswith("test_") and not _is_of(e.path.name, ours)]
+    python, notebooks = ([e for e in own if e.path.suffix.lower() == suffix] for suffix in (".py", ".ipynb"))
+    several = python or notebooks
+    return several[0] if len(several) == len(assignment.files) == 1 else None
+
+
+def _is_of(name: str, files: Collection[str]) -> bool:
+    return any(is_copy(name, file) or is_copy(name, notebook_of(file)) for file in files)
 
 
 def what_is_missing(name: str, found: HandedIn) -> str:
     """The sentence for a student in whose hand-in there is no `name`."""
     paths = [entry.path for entry in found.entries]
     suffixes = {path.suffix.lower() for path in paths}
-    if ".ipynb" in suffixes:
-        advice = f"notebooks cannot be graded yet: export yours as {name} and hand that in"
-    elif suffixes & _ARCHIVES:
+    if suffixes & _ARCHIVES:
         advice = f"only .zip archives can be opened: hand in {name}, or a .zip with it"
-    elif ".py" in suffixes:
+    elif suffixes & CODE:
         advice = f"rename the file with your code to {name} and hand it in"
     elif suffixes & _DOCUMENTS:
         advice = f"a document cannot be run: hand in {name} itself"

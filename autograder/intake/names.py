@@ -9,10 +9,10 @@ MAX_STUDENT = 64
 MAX_SHOWN = 80
 
 
-def shown(name: str) -> str:
-    """`name` without anything that could move a cursor, turn text around or fill a screen."""
+def shown(name: str, most: int = MAX_SHOWN) -> str:
+    """`name` without anything that could move a cursor or turn text around, cut to `most` characters."""
     text = "".join(letter if letter.isprintable() else f"\\u{ord(letter):04x}" for letter in name)
-    return text if len(text) <= MAX_SHOWN else f"{text[: MAX_SHOWN - 3]}..."
+    return text if len(text) <= most else f"{text[: most - 3]}..."
 
 
 def safe_student(name: str) -> tuple[str, str]:

@@ -5,8 +5,10 @@ Files of assignments that this one builds on may lie beside them. They cost noth
 
 from __future__ import annotations
 
+import ast
 import hashlib
 from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from autograder.errors import SubmissionError
@@ -15,11 +17,12 @@ from autograder.intake.names import safe_student, shown
 from autograder.intake.sources import IGNORED, Entry, HandedIn, from_file, from_folder
 from autograder.intake.text import source_text
 from autograder.intake.zips import from_zip, unwrapped
+from autograder.notebooks import MAX_NOTEBOOK, NotebookError, convert
 from autograder.records import Assignment, Submission
 
 
 def read_submissions(folder: Path, assignment: Assignment) -> tuple[Submission, ...]:
-    """Every submission in `folder`, by student: a folder, a zip or a .py file each, named after the student.
+    """Every submission in `folder`, by student: a folder, zip, .py file or notebook each, named after the student.
 
     Whatever is wrong with one is its `problem` and stops no other. SubmissionError when `folder` cannot be listed.
     """
@@ -27,11 +30,13 @@ def read_submissions(folder: Path, assignment: Assignment) -> tuple[Submission, 
     for path in _listed(folder):
         student, _ = safe_student(_student_part(path))
         by_student.setdefault(student.casefold(), []).append(path)  # macOS and Windows cannot keep Kim and kim apart
-    return tuple(_one_of(paths, assignment) for _, paths in sorted(by_student.items()))
+    in_order = [paths for _, paths in sorted(by_student.items())]
+    with ThreadPoolExecutor() as threads:  # each notebook is read by a process of its own
+        return tuple(threads.map(lambda paths: _one_of(paths, assignment), in_order))
 
 
 def read_submission(path: Path, assignment: Assignment, student: str) -> Submission:
-    """The submission at `path`: a folder, a zip or a .py file; its `problem` says why it cannot be graded."""
+    """The submission at `path`: a folder, zip, .py file or notebook; its `problem` says why it cannot be graded."""
     safe, why = safe_student(student)
     if why:
         return Submission(safe, assignment.id, {}, problem=why)
@@ -92,7 +97,7 @@ def _handed_in(path: Path) -> HandedIn:
         return from_zip(path)
     if suffix in {".py", ".ipynb"}:
         return from_file(path)
-    raise SubmissionError(f"{shown(path.name)} cannot be read; a folder, a .zip or a .py file is expected")
+    raise SubmissionError(f"{shown(path.name)} cannot be read; a folder, a .zip, a .py file or a notebook is expected")
 
 
 def _selected(found: HandedIn, assignment: Assignment, student: str) -> dict[str, bytes]:
@@ -102,15 +107,15 @@ def _selected(found: HandedIn, assignment: Assignment, student: str) -> dict[str
     lone = lone_file(found, assignment) if not taken else None
     if lone is not None:
         taken = {assignment.files[0]: lone}
-        if lone.path.name != f"{student}.py":
+        if lone.path.suffix == ".py" and lone.path.name != f"{student}.py":
             found.note(f"{shown(str(lone.path))} was taken as {assignment.files[0]}")
     if assignment.files[0] not in taken:
         raise SubmissionError(what_is_missing(assignment.files[0], found))
-    contents = _contents(taken, found)
+    contents = _contents(taken, found, assignment)
     for name in assignment.earlier_files:
         try:
             if (entry := chosen(name, found, asked)) is not None:
-                contents |= _contents({name: entry}, found)
+                contents |= _contents({name: entry}, found, assignment)
                 taken[name] = entry
         except (SubmissionError, OSError) as error:
             found.note(f"{name}, of an earlier assignment, counts as missing: {error}")
@@ -130,17 +135,41 @@ def _note_the_rest(found: HandedIn, assignment: Assignment, taken: Mapping[str, 
         found.notes.append(f"{in_words(rest)} ignored: not asked for")
 
 
-def _contents(taken: Mapping[str, Entry], found: HandedIn) -> dict[str, bytes]:
+def _contents(taken: Mapping[str, Entry], found: HandedIn, assignment: Assignment) -> dict[str, bytes]:
     """The text of every file that was taken; SubmissionError names everything that is wrong with them at once."""
     contents: dict[str, bytes] = {}
     problems: list[str] = []
     for name, entry in taken.items():
         try:
-            contents[name], note = source_text(name, entry.read())
+            contents[name], notes = _text(name, entry, assignment)
         except SubmissionError as error:
             problems.append(str(error))
         else:
-            found.notes.extend([note] if note else [])
+            found.notes.extend(notes)
     if problems:
         raise SubmissionError("; ".join(problems))
     return contents
+
+
+def _text(name: str, entry: Entry, assignment: Assignment) -> tuple[bytes, list[str]]:
+    """The source text of a file or notebook that was taken as `name`, and notes. Raises SubmissionError."""
+    if entry.path.suffix.lower() != ".ipynb":
+        text, note = source_text(name, entry.read())
+        return text, [note] if note else []
+    notebook = shown(entry.path.name)
+    try:
+        made = convert(entry.read(MAX_NOTEBOOK), name, _asked_names(name, assignment))
+    except NotebookError as error:
+        raise SubmissionError(f"{notebook} cannot be graded: {error}") from None
+    notes = (shown(note, 400) for note in made.notes)
+    return made.text.encode(), [f"{notebook} was read as {name}: the code of its cells", *notes]
+
+
+def _asked_names(name: str, assignment: Assignment) -> frozenset[str]:
+    """Names that the course's own file of this name defines: what checks, and later assignments, may ask for."""
+    folders = (assignment.folder, *(assignment.folder.parent / earlier.id for earlier in assignment.builds_on))
+    texts = [path.read_bytes() for folder in folders if (path := folder / name).is_file()]
+    body = [node for text in texts for node in ast.parse(text).body]
+    defined = [node.name for node in body if isinstance(node, ast.FunctionDef | ast.ClassDef)]
+    assigned = [target for node in body if isinstance(node, ast.Assign) for target in node.targets]
+    return frozenset(defined) | {target.id for target in assigned if isinstance(target, ast.Name)}

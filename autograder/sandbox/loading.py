@@ -21,6 +21,8 @@ from pathlib import Path
 from types import CodeType, FrameType, MappingProxyType, ModuleType
 from typing import Any, Self
 
+from autograder.notebooks import guarded
+
 INERT = frozenset({"matplotlib", "seaborn", "plotly", "bokeh", "IPython", "ipywidgets", "tqdm", "wandb", "tensorboard"})
 INERT_PARTS = frozenset({"torch.utils.tensorboard"})
 """The same inside packages that an assignment allows."""
@@ -174,7 +176,7 @@ class Compiled(importlib.machinery.SourceFileLoader):
         code: CodeType = marshal.loads(self._code)  # noqa: S302 - a submission's own bytes, in its own locked child
         if code.co_filename == self.path:
             return code
-        again: CodeType = self.source_to_code(self.get_data(str(self.path)), str(self.path))
+        again: CodeType = self.source_to_code(guarded(self.get_data(str(self.path))), str(self.path))
         return again
 
 
@@ -189,7 +191,9 @@ def compiled_spec(folder: Path, module: str, code: bytes) -> importlib.machinery
 def compile_submission(folder: Path, *modules: str) -> bytes:
     """Return modules of a submission as bytes of code. Raises SyntaxError, or ValueError for a file with null bytes."""
     paths = {module: folder / f"{module}.py" for module in modules}
-    codes = {name: compile(path.read_bytes(), str(path), "exec", dont_inherit=True) for name, path in paths.items()}
+    codes = {
+        name: compile(guarded(path.read_bytes()), str(path), "exec", dont_inherit=True) for name, path in paths.items()
+    }
     return marshal.dumps({name: marshal.dumps(code) for name, code in codes.items()})
 
 
