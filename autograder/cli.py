@@ -102,6 +102,7 @@ def release(assignments: tuple[str, ...], force: bool, course_root: Path, as_jso
     "--out", type=click.Path(path_type=Path), default=None, help="Where results go; by default results/ASSIGNMENT."
 )
 @click.option("--only", multiple=True, help="Grade only this student (may be given several times).")
+@click.option("--again", is_flag=True, help="Measure again what has been measured already.")
 @course_option
 @sandbox_option
 @jobs_option
@@ -112,6 +113,7 @@ def grade(
     submissions: Path,
     out: Path | None,
     only: tuple[str, ...],
+    again: bool,
     course_root: Path,
     sandbox: str,
     jobs: int | None,
@@ -123,7 +125,7 @@ def grade(
 
     desk = Desk.at(course_root, assignment, Confinement(sandbox), jobs)
     screen = Screen(as_json=as_json)
-    grades = desk.grade(submissions, out, only, screen)
+    grades = desk.grade(submissions, out, only, screen, again=again)
     screen.grades(desk.assignment, grades, desk.results_folder(out))
     if any(grade.needs_human for grade in grades):
         sys.exit(AutograderError.exit_code if screen.grader_failed(grades) else 0)
@@ -145,6 +147,46 @@ def status(assignment: str, out: Path | None, course_root: Path, as_json: bool) 
 
     folder = out or find_course(course_root) / "results" / assignment
     Screen(as_json=as_json).status(read_results(folder), folder)
+
+
+@main.command()
+@click.argument("assignment")
+@click.option(
+    "--for",
+    "audience",
+    type=click.Choice(["student", "ta", "class"]),
+    required=True,
+    help="`student` and `ta`: a page a submission, `ta` with all that was seen; `class`: one page.",
+)
+@click.option("--student", "students", multiple=True, help="Only this student (may be given several times).")
+@click.option("--published", is_flag=True, help="The marks are out: students may see what hidden checks say.")
+@click.option(
+    "--results", type=click.Path(path_type=Path), default=None, help="Where results are; by default results/ASSIGNMENT."
+)
+@click.option(
+    "--out", type=click.Path(path_type=Path), default=None, help="Where pages go; by default pages/ beside the results."
+)
+@course_option
+@json_option
+@explained
+def report(
+    assignment: str,
+    audience: str,
+    students: tuple[str, ...],
+    published: bool,
+    results: Path | None,
+    out: Path | None,
+    course_root: Path,
+    as_json: bool,
+) -> None:
+    """Write pages of graded work: for each student, for TAs, or one of the class."""
+    from autograder.desk import write_pages
+    from autograder.screen import Screen
+
+    screen = Screen(as_json=as_json)
+    written = write_pages(course_root, assignment, audience, students, results, out, screen, published=published)
+    screen.pages(written)
+    sys.exit(AutograderError.exit_code if written.problems else 0)
 
 
 @main.command()

@@ -8,14 +8,14 @@ from __future__ import annotations
 
 import io
 import zipfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 import click
 
 from autograder.course import find_course, load_assignments
-from autograder.desk import Desk
-from autograder.records import Assignment, Confinement
+from autograder.desk import Desk, write_pages
+from autograder.records import Assignment, Confinement, Grade
 from autograder.screen import Screen
 from autograder.secret import make_secret
 from autograder.variants import Variant, cheats, fair_play, mistakes, solution, stub
@@ -44,7 +44,22 @@ def run_demo(start: Path, out: Path | None, workers: int | None) -> None:
         screen = Screen()
         grades = desk.grade(folder / "submissions", folder / "results", (), screen)
         screen.grades(assignment, grades, folder / "results")
-        click.echo(f"Who handed in what: {folder / 'class.txt'}\n")
+        click.echo(f"Who handed in what: {folder / 'class.txt'}")
+        click.echo("".join(f"{what} {page}\n" for what, page in _pages(root, assignment, folder, grades, screen)))
+
+
+def _pages(
+    root: Path, assignment: Assignment, folder: Path, grades: Sequence[Grade], screen: Screen
+) -> Iterator[tuple[str, Path]]:
+    """Write the pages of all audiences; yield those to look at first: of a student with a mistake, and of the class."""
+    if not grades:
+        return
+    worth = max(grades, key=lambda grade: (grade.score < grade.out_of, grade.score))
+    for audience, what in (("student", "What a student reads:"), ("ta", "What a TA reads:"), ("class", "The class:")):
+        written = write_pages(
+            root, assignment.id, audience, (), folder / "results", folder / "pages", screen, published=True
+        )
+        yield what, next((page for page in written.pages if page.stem == worth.student), written.pages[0])
 
 
 def write_class(assignment: Assignment, folder: Path) -> None:

@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable
+import tempfile
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from autograder.course import find_course, load_assignment, load_assignments
 from autograder.errors import UsageError
 from autograder.intake import read_submissions
-from autograder.ledger import read_grade, write_grade
+from autograder.ledger import handed_in_file, read_grade, write_files, write_grade
 from autograder.records import Assignment, Confinement, Grade
 from autograder.secret import load_secret
 
 if TYPE_CHECKING:
+    from autograder.feedback import Written
     from autograder.pipeline import Settings
     from autograder.screen import Screen
 
@@ -53,7 +57,7 @@ class Desk:
         means = survey()
         return Desk(
             root,
-            load_assignment(_folder_of(root, assignment)),
+            load_assignment(folder_of(root, assignment)),
             confinement,
             choose_layers(confinement, means),
             means.missing,
@@ -79,8 +83,14 @@ class Desk:
         """Return where results go."""
         return out or self.root / "results" / self.assignment.id
 
-    def grade(self, submissions: Path, out: Path | None, only: Iterable[str], screen: Screen) -> tuple[Grade, ...]:
-        """Grade a folder of submissions and write one result each; return all grades, by student."""
+    def grade(
+        self, submissions: Path, out: Path | None, only: Iterable[str], screen: Screen, *, again: bool = False
+    ) -> tuple[Grade, ...]:
+        """Grade a folder of submissions and write one result each; return all grades, by student.
+
+        Beside the results lies what was graded: a page that shows it must show that and no later hand-in. `again`
+        measures what the ledger holds, too.
+        """
         from autograder.fleet import grade_all
         from autograder.pipeline import Job
 
@@ -99,16 +109,27 @@ class Desk:
         folder.mkdir(parents=True, exist_ok=True)
         grades: dict[str, Grade] = {}
 
-        def done(_: Job, grade: Grade) -> None:
+        def done(job: Job, grade: Grade) -> None:
+            if job.submission.files:
+                write_files(handed_in_file(folder, grade.student), job.submission.files)
             write_grade(folder / f"{grade.student}.json", grade)
             grades[grade.student] = grade
             screen.advance(grade)
 
         secret = load_secret(self.root, os.environ)
         jobs = [Job(submission, secret) for submission in chosen]
-        with screen.progress(self.assignment, len(jobs), self.missing):
-            grade_all(self.settings(LEDGER), jobs, self.workers, done)
+        with screen.progress(self.assignment, len(jobs), self.missing), self._ledger(again=again) as ledger:
+            grade_all(self.settings(ledger), jobs, self.workers, done)
         return tuple(grades[student] for student in sorted(grades))
+
+    @contextmanager
+    def _ledger(self, *, again: bool) -> Iterator[Path]:
+        """The course's ledger, or an empty one for the length of a block."""
+        if not again:
+            yield self.root / LEDGER
+            return
+        with tempfile.TemporaryDirectory(prefix="autograder-") as folder:
+            yield Path(folder)
 
     def audit(self, rounds: int, only: tuple[str, ...], screen: Screen, *, prove: bool) -> bool:
         """Audit the assignment, print its table, and return whether it holds."""
@@ -132,7 +153,30 @@ class Desk:
         return fine
 
 
-def _folder_of(root: Path, assignment: str) -> Path:
+def write_pages(
+    start: Path,
+    assignment: str,
+    audience: str,
+    students: Iterable[str],
+    results: Path | None,
+    out: Path | None,
+    screen: Screen,
+    *,
+    published: bool,
+) -> Written:
+    """Write the pages of graded work. Raises UsageError, ConfigurationError."""
+    from autograder.feedback import Audience, setting_for, write_report
+
+    root = find_course(start)
+    loaded = load_assignment(folder_of(root, assignment))
+    setting = setting_for(root, loaded, Audience(audience), datetime.now(UTC), published=published)
+    folder = results or root / "results" / assignment
+    with screen.progress(loaded, len(list(folder.glob("*.json"))), ()):
+        return write_report(setting, folder, out or folder / "pages", frozenset(students), screen.advance_page)
+
+
+def folder_of(root: Path, assignment: str) -> Path:
+    """Return the folder of an assignment. UsageError with the nearest name where there is none of that name."""
     import difflib
 
     known = [path.parent.name for path in sorted((root / "solutions").glob("*/assignment.yml"))]

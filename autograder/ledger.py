@@ -137,6 +137,38 @@ def read_grade(path: Path) -> Grade:
         raise LedgerError(message) from error
 
 
+def handed_in_file(results: Path, student: str) -> Path:
+    """Where what a student handed in lies, beside the results."""
+    return results / "handed_in" / f"{student}.json"
+
+
+def write_files(path: Path, files: Mapping[str, bytes]) -> None:
+    """Keep what a student handed in at `path`, whole or not at all: as data, so that nothing can import or serve it."""
+    texts = {name: content.decode("utf-8", "backslashreplace") for name, content in files.items()}
+    _write(path, json.dumps({"format": 1, "files": _plain(texts)}, indent=1).encode() + b"\n")
+
+
+def read_files(path: Path) -> dict[str, bytes]:
+    """What `write_files` kept; LedgerError when it is not there or not that. Whose it is, its digest shows."""
+    try:
+        kept = _Kept.model_validate_json(path.read_bytes())
+    except OSError as error:
+        raise LedgerError(f"{path} cannot be read ({error.strerror}); grade the submission again") from error
+    except ValidationError as error:
+        message = f"{path} holds no handed-in files ({_first_line(error)}); grade the submission again"
+        raise LedgerError(message) from error
+    return {name: text.encode() for name, text in kept.files.items()}
+
+
+class _Kept(BaseModel):
+    """The file of what one student handed in."""
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+    format: Literal[1]
+    files: dict[str, str]
+
+
 class _Stored(BaseModel):
     """A measurement's file. The digest finds a changed digit, which is still valid JSON."""
 

@@ -22,6 +22,7 @@ from autograder.sandbox.faults import printable
 
 if TYPE_CHECKING:
     from autograder.audit import Verdict
+    from autograder.feedback import Written
     from autograder.proof import Calibration
 
 LETTERS = {
@@ -76,6 +77,24 @@ class Screen:
     def advance(self, grade: Grade) -> None:
         """One submission is graded."""
         self._step(f"{grade.student} {grade.score}/{grade.out_of}")
+
+    def advance_page(self, name: str) -> None:
+        """One page is written."""
+        self._step(name)
+
+    def pages(self, written: Written) -> None:
+        """Print where pages are, which results could not be read, and what is kept from students."""
+        if self._json:
+            pages = [str(path) for path in written.pages]
+            click_echo(json.dumps({"pages": pages, "problems": written.problems, "remarks": written.remarks}))
+            return
+        for problem in written.problems:
+            self._errors.print(f"[magenta]no page:[/] {escape(problem)}")
+        count, first = len(written.pages), written.pages[0]
+        where = str(first) if count == 1 else f"{count} pages in {first.parent}"
+        self._console.print(f"written: {escape(where)}", soft_wrap=True)
+        for remark in written.remarks:
+            self.say(remark)
 
     def advance_audit(self, verdict: Verdict) -> None:
         """One trial of an audit is over."""

@@ -11,7 +11,7 @@ from autograder.errors import ReleaseError
 
 PICTURES = (".gif", ".jpeg", ".jpg", ".png", ".svg", ".webp")
 
-_HEADING = re.compile(r"#{2,6}\s+(.*?)\s*#*$")
+_HEADING = re.compile(r"(#{2,6})\s+(.*?)\s*#*$")
 _FENCE = re.compile(r"\s*(```|~~~)")
 _SHOWN = (
     re.compile(r"!\[[^\]]*\]\(\s*<?([^)\s>]+)"),  # ![text](path "title")
@@ -40,9 +40,20 @@ def _weight(word: re.Pattern[str], heading: str, body: str) -> int:
     return 1000 * bool(word.search(heading)) + len(word.findall(body))
 
 
+def headings(handout: str) -> Iterator[tuple[int, str]]:
+    """Yield level and text of every heading from level 2 on."""
+    for level, heading, _ in _sections_by_level(handout):
+        yield level, heading
+
+
 def _sections(handout: str) -> Iterator[tuple[str, str]]:
+    for _, heading, body in _sections_by_level(handout):
+        yield heading, body
+
+
+def _sections_by_level(handout: str) -> Iterator[tuple[int, str, str]]:
     """Headings from level 2 on, each with the text up to the next one; `##` in a code block is none."""
-    heading, body, fenced = "", list[str](), False
+    level, heading, body, fenced = 0, "", list[str](), False
     for line in handout.split("\n"):
         fenced ^= bool(_FENCE.match(line))
         found = None if fenced else _HEADING.match(line)
@@ -50,10 +61,10 @@ def _sections(handout: str) -> Iterator[tuple[str, str]]:
             body.append(line)
             continue
         if heading:
-            yield heading, "\n".join(body)
-        heading, body = found.group(1), []
+            yield level, heading, "\n".join(body)
+        level, heading, body = len(found.group(1)), found.group(2), []
     if heading:
-        yield heading, "\n".join(body)
+        yield level, heading, "\n".join(body)
 
 
 def pictures(handout: Path, text: str) -> Iterator[str]:

@@ -1,0 +1,120 @@
+"""The verb `report`: results and what was handed in become pages in a folder, one folder an audience."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from datetime import datetime
+from pathlib import Path
+from zoneinfo import ZoneInfo
+
+from autograder.course import load_course
+from autograder.errors import LedgerError, UsageError
+from autograder.feedback.audience import Audience, Sight
+from autograder.feedback.classroom import class_page_of
+from autograder.feedback.excerpts import Source
+from autograder.feedback.parts import parts_of
+from autograder.feedback.render import class_html, submission_html
+from autograder.feedback.submission import Setting, page_of
+from autograder.intake import files_digest
+from autograder.ledger import handed_in_file, read_files, read_grade
+from autograder.limited import Helper
+from autograder.records import Assignment, Grade, Visibility
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """What a report made."""
+
+    pages: tuple[Path, ...]
+    problems: tuple[str, ...]
+    """Results that cannot be read, in words; the others have their pages."""
+    remarks: tuple[str, ...] = ()
+    """What whoever made students' pages should know: what does not stand on them, and who may read what does."""
+
+
+def setting_for(root: Path, assignment: Assignment, audience: Audience, now: datetime, *, published: bool) -> Setting:
+    """What the pages of one run share; `now` is aware. Raises ConfigurationError."""
+    course = load_course(root)
+    due = next((term.due for term in course.terms if term.id == assignment.id), None)
+    sight = Sight(audience, now.astimezone(ZoneInfo(course.timezone)), due, published)
+    student_sight = replace(sight, audience=Audience.STUDENT)
+    return Setting(course.title, "en", assignment, parts_of(assignment), sight, student_sight)
+
+
+def write_report(
+    setting: Setting, results: Path, out: Path, only: frozenset[str], done: Callable[[str], None]
+) -> Written:
+    """Write the pages of one audience into `out`. UsageError where there is nothing to write."""
+    problems: list[str] = []
+    found = list(_grades(results, problems))
+    chosen = [(path, grade) for path, grade in found if not only or path.stem in only]
+    if not chosen:
+        wanted = f" of {', '.join(sorted(only))}" if only and found else ""
+        raise UsageError(
+            f"{results} holds no result{wanted} that can be read; `autograder grade {setting.assignment.id} FOLDER` "
+            "makes them" + "".join(f"\n{problem}" for problem in problems)
+        )
+    if setting.sight.audience is Audience.CLASS:
+        pages = [_write_class(setting, [grade for _, grade in chosen], out)]
+        done(pages[0].name)
+    else:
+        pages = list(_write_submissions(setting, results, chosen, out / setting.sight.audience.value, done))
+    shown = _remarks(setting) if setting.sight.audience is Audience.STUDENT else ()
+    return Written(tuple(pages), tuple(problems), tuple(shown))
+
+
+def _remarks(setting: Setting) -> Iterator[str]:
+    sight, checks = setting.sight, setting.assignment.checks
+    unseen = [check for check in checks if not sight.sees(check)]
+    waiting = sum(check.points for check in unseen if check.visibility is Visibility.AFTER_PUBLISHED)
+    if waiting:
+        yield f"checks worth {waiting} points are not on students' pages: --published shows them once the marks are out"
+    if sight.due is None:
+        yield f"course.yml has no due date for {setting.assignment.id}: what waits for it is not shown"
+    elif sight.published and sight.now < sight.due:
+        yield f"due is {setting.spoken(sight.due)}: who still hands in can read what hidden checks say"
+
+
+def _grades(results: Path, problems: list[str]) -> Iterator[tuple[Path, Grade]]:
+    for path in sorted(results.glob("*.json")):
+        try:
+            grade = read_grade(path)
+        except LedgerError as error:
+            problems.append(str(error))
+        else:
+            yield path, grade
+
+
+def _write_class(setting: Setting, grades: list[Grade], out: Path) -> Path:
+    pages = {path.stem for path in (out / Audience.TA.value).glob("*.html")}
+    return _write(out / "class.html", class_html(class_page_of(setting, grades, pages)))
+
+
+def _write_submissions(
+    setting: Setting, results: Path, chosen: list[tuple[Path, Grade]], out: Path, done: Callable[[str], None]
+) -> Iterator[Path]:
+    with Helper("autograder.feedback.colours") as colours:
+        for path, grade in chosen:
+            files = _files(handed_in_file(results, path.stem), grade)
+            page = page_of(setting, grade, Source(files, colours), sorted(files), str(path))
+            yield _write(out / f"{path.stem}.html", submission_html(page))
+            done(path.stem)
+
+
+def _files(path: Path, grade: Grade) -> dict[str, bytes]:
+    """What was graded; nothing where it is not kept, or is not what this grade is of."""
+    try:
+        files = read_files(path)
+    except LedgerError:
+        return {}
+    return files if files_digest(files) == grade.submission_digest else {}
+
+
+def _write(path: Path, html: str) -> Path:
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(html, encoding="utf-8", newline="\n")
+    except OSError as error:
+        raise UsageError(f"{path} cannot be written ({error.strerror}); name another place with --out") from error
+    return path

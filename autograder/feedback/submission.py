@@ -1,0 +1,246 @@
+"""One submission's results become the page that its student, or whoever grades, reads."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from autograder.feedback.audience import Sight
+from autograder.feedback.curve import chart_of, scores_of, short
+from autograder.feedback.excerpts import Place, Source, place_of
+from autograder.feedback.first import blamed, first_of
+from autograder.feedback.parts import Part
+from autograder.feedback.text import clipped, visible
+from autograder.feedback.view import (
+    PartShown,
+    Shown,
+    Staff,
+    StaffPage,
+    Standing,
+    SubmissionPage,
+    Sum,
+    Whole,
+)
+from autograder.records import Assignment, Check, CheckResult, Finding, Grade, Outcome, Visibility
+
+MESSAGE, DETAIL, PRINTED, ALL_PRINTED = 1_200, 4_000, 4_000, 120_000
+"""Characters of a message or hint, of a detail, of one output, and of all outputs of a page."""
+NAME, NOTES = 80, 20
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """What all pages of one run share."""
+
+    course: str
+    language: str
+    assignment: Assignment
+    parts: tuple[Part, ...]
+    sight: Sight
+    student_sight: Sight
+    """What students see now, for whoever grades to know."""
+
+    def spoken(self, moment: datetime) -> str:
+        """A moment in the course's own time."""
+        zone = self.sight.now.tzinfo
+        return f"{moment.astimezone(zone):%Y-%m-%d %H:%M} ({getattr(zone, 'key', zone)})"
+
+
+def page_of(setting: Setting, grade: Grade, source: Source, files: Sequence[str], result_file: str) -> SubmissionPage:
+    """The page of one submission; `files` are the names of what was handed in, empty where that is not at hand."""
+    return _Maker(setting, grade, source).page(tuple(files), result_file)
+
+
+class _Maker:
+    """Makes one page; everything on it comes from results that have passed through the audience's sight."""
+
+    def __init__(self, setting: Setting, grade: Grade, source: Source) -> None:
+        self.setting, self.grade, self.source = setting, grade, source
+        self.assignment, self.sight = setting.assignment, setting.sight
+        self.checks = {check.id: check for check in self.assignment.checks}
+        self.results = self.sight.through(self.assignment, grade.results)
+        self.because = blamed(self.assignment, self.results)
+        printing = sum(bool(r.evidence.stdout) + bool(r.evidence.stderr) for r in self.results)
+        self.most_printed = min(PRINTED, ALL_PRINTED // max(1, printing))
+
+    def page(self, files: tuple[str, ...], result_file: str) -> SubmissionPage:
+        grade, setting = self.grade, self.setting
+        unseen = [check for check in self.assignment.checks if not self.sight.sees(check)]
+        whole = self._whole()
+        parts = () if whole else tuple(self._parts())
+        waits_for_due = any(check.visibility is Visibility.AFTER_DUE for check in unseen)
+        return SubmissionPage(
+            language=setting.language,
+            course=setting.course,
+            assignment=self.assignment.id,
+            title=self.assignment.title,
+            student=clipped(grade.student, NAME),
+            made=setting.spoken(self.sight.now),
+            sum=self._sum(unseen),
+            total=grade.score if self.sight.everything or self.sight.published or not unseen else None,
+            due=setting.spoken(self.sight.due) if waits_for_due and self.sight.due else "",
+            waits_for_publishing=any(check.visibility is Visibility.AFTER_PUBLISHED for check in unseen),
+            whole=whole,
+            first=first_of(parts, self.because),
+            parts=parts,
+            notes=tuple(clipped(note, MESSAGE) for note in grade.notes[:NOTES]),
+            run=grade.run,
+            confined=not grade.run.missing,
+            single=sum(r.outcome is Outcome.PASSED and r.precision == "float32" for r in self.results),
+            files=tuple(visible(name) for name in files),
+            staff=self._staff_page(result_file) if self.sight.everything else None,
+        )
+
+    def _sum(self, unseen: Sequence[Check]) -> Sum:
+        def points(*outcomes: Outcome) -> int:
+            return sum(result.points for result in self.results if result.outcome in outcomes)
+
+        broken = (Outcome.FAILED, Outcome.CRASHED, Outcome.TIMED_OUT, Outcome.OUT_OF_MEMORY)
+        return Sum(
+            earned=sum(result.earned for result in self.results),
+            lost=points(*broken),
+            not_run=points(Outcome.SKIPPED),
+            open=points(Outcome.GRADER_ERROR),
+            withheld=sum(check.points for check in unseen),
+            withheld_checks=len(unseen),
+            out_of=self.grade.out_of,
+            checks=len(self.results),
+            passed=sum(result.outcome is Outcome.PASSED for result in self.results),
+        )
+
+    def _whole(self) -> Whole | None:
+        """The one reason, where every check ended for the same: the file cannot be imported, or the grader failed."""
+        reasons = {(r.finding.kind, r.finding.message, r.finding.where) if r.finding else None for r in self.results}
+        reason = reasons.pop() if len(reasons) == 1 else None
+        if reason is None or reason[0] not in {"loading", "grader", "waited"}:
+            return None
+        kind, message, where = reason
+        return Whole(
+            ours=kind != "loading",
+            message=clipped(message, MESSAGE),
+            where=clipped(where, 2 * NAME),
+            excerpt=self.source.around(place_of(where)),
+            command=f"pytest assignments/{self.assignment.id}",
+            detail=clipped(self._detail(), DETAIL) if self.sight.everything else "",
+        )
+
+    def _detail(self) -> str:
+        return next((result.finding.detail for result in self.results if result.finding), "")
+
+    def _parts(self) -> list[PartShown]:
+        by_id = {result.id: result for result in self.results}
+        known = {id_ for part in self.setting.parts for id_ in part.checks}
+        strangers = Part("", "", "", "", tuple(id_ for id_ in by_id if id_ not in known))
+        shown = []
+        for number, part in enumerate((*self.setting.parts, strangers)):
+            if results := [by_id[id_] for id_ in part.checks if id_ in by_id]:
+                shown.append(self._part(f"part-{number + 1}", part, results))
+        return shown
+
+    def _part(self, anchor: str, part: Part, results: Sequence[CheckResult]) -> PartShown:
+        standing = _standing(results)
+        places = {result.id: _place(result) for result in results}
+        marked = {place for place in places.values() if place is not None}
+        excerpt = None
+        if standing in {Standing.WRONG, Standing.PARTLY}:
+            excerpt = self.source.definition(part.name, marked)
+        return PartShown(
+            anchor=anchor,
+            name=part.name,
+            heading=part.heading,
+            group=part.group,
+            promise=part.promise,
+            standing=standing,
+            earned=sum(result.earned for result in results),
+            points=sum(result.points for result in results),
+            checks=tuple(self._check(result, places[result.id], part.name) for result in results),
+            excerpt=excerpt,
+        )
+
+    def _check(self, result: CheckResult, place: Place | None, part: str) -> Shown:
+        check, finding, evidence = self.checks.get(result.id), result.finding or Finding("", ""), result.evidence
+        elsewhere = place is not None and not self.source.defines(part, place) and finding.kind != "missing"
+        return Shown(
+            id=result.id,
+            title=check.title if check else result.id,
+            public=bool(check and check.public),
+            outcome=result.outcome,
+            earned=result.earned,
+            points=result.points,
+            kind=finding.kind,
+            message=clipped(finding.message, MESSAGE),
+            hint=clipped(finding.hint, MESSAGE),
+            where=clipped(finding.where, 2 * NAME),
+            because=self.because.get(result.id, ()),
+            stand_ins=result.stand_ins,
+            precision=result.precision,
+            printed=self._printed(result) if check and check.public and not self.sight.everything else "",
+            excerpt=self.source.around(place) if elsewhere else None,
+            chart=chart_of(evidence.curve, evidence.figures),
+            scores=scores_of(evidence.figures),
+            command=self._command(check),
+            staff=self._staff(check, result) if self.sight.everything else None,
+        )
+
+    def _command(self, check: Check | None) -> str:
+        """What a student types at home; a hidden check they do not have."""
+        if check is None or not check.public or self.sight.everything:
+            return ""
+        return f"pytest assignments/{self.assignment.id}/{check.file.name}::{check.id}"
+
+    def _printed(self, result: CheckResult) -> str:
+        """Details and output of a public check that did not pass."""
+        if result.outcome is Outcome.PASSED:
+            return ""
+        detail = clipped(result.finding.detail, DETAIL) if result.finding else ""
+        outputs = [clipped(text, self.most_printed) for text in (result.evidence.stdout, result.evidence.stderr)]
+        return "\n".join(text.rstrip("\n") for text in (detail, *outputs) if text.strip())
+
+    def _staff(self, check: Check | None, result: CheckResult) -> Staff:
+        evidence = result.evidence
+        return Staff(
+            detail=clipped(result.finding.detail, DETAIL) if result.finding else "",
+            stdout=clipped(evidence.stdout, self.most_printed),
+            stderr=clipped(evidence.stderr, self.most_printed),
+            figures=tuple((visible(name), short(value)) for name, value in evidence.figures.items()),
+            banned_calls=tuple(visible(name) for name in evidence.banned_calls),
+            cpu_s=result.cpu_s,
+            wall_s=result.wall_s,
+            visibility=check.visibility.value if check else "",
+            place=f"{check.file.name}, line {check.line}" if check else "",
+            for_student=self.setting.student_sight.sees(check),
+        )
+
+    def _staff_page(self, result_file: str) -> StaffPage:
+        grade = self.grade
+        return StaffPage(
+            needs_human=tuple(clipped(reason, MESSAGE) for reason in grade.needs_human),
+            digest=grade.submission_digest,
+            secret_sha256=grade.run.secret_sha256,
+            official=grade.score,
+            command=f"autograder grade {self.assignment.id} SUBMISSIONS --only {shlex.quote(grade.student)} --again",
+            result=result_file,
+        )
+
+
+def _place(result: CheckResult) -> Place | None:
+    """Where a check that did not pass points to in the student's file."""
+    if result.finding is None or result.outcome in {Outcome.PASSED, Outcome.SKIPPED}:
+        return None
+    return place_of(result.finding.where)
+
+
+def _standing(results: Sequence[CheckResult]) -> Standing:
+    outcomes = [result.outcome for result in results]
+    broken = [r for r in results if r.outcome not in {Outcome.PASSED, Outcome.SKIPPED, Outcome.GRADER_ERROR}]
+    if all(outcome is Outcome.PASSED for outcome in outcomes):
+        return Standing.RIGHT
+    if broken and all(r.finding is not None and r.finding.kind == "missing" for r in broken):
+        return Standing.PARTLY if Outcome.PASSED in outcomes else Standing.UNWRITTEN
+    if broken:
+        return Standing.PARTLY if Outcome.PASSED in outcomes else Standing.WRONG
+    if Outcome.GRADER_ERROR in outcomes:
+        return Standing.OPEN
+    return Standing.WAITING if Outcome.PASSED in outcomes else Standing.NOT_RUN
