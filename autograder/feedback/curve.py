@@ -36,9 +36,8 @@ def scores_of(figures: Mapping[str, float]) -> tuple[Score, ...]:
 
 def chart_of(curve: Sequence[float], figures: Mapping[str, float]) -> Chart | None:
     """The chart of a training with its bound, where that is a loss, too; None where there is nothing to see."""
-    finite = [value for value in curve if abs(value) < LARGEST]
-    places = [(step, mean) for step, mean in _means(curve) if abs(mean) < LARGEST]
-    if len(curve) < FEWEST or len(places) < FEWEST:
+    places = [(step, mean) for step, mean in _means(curve) if abs(mean) < LARGEST] if len(curve) >= FEWEST else []
+    if len(places) < FEWEST:
         return None
     bound, score = _bound(figures)
     values = [mean for _, mean in places] + [value for value in (bound, score) if value is not None]
@@ -63,7 +62,7 @@ def chart_of(curve: Sequence[float], figures: Mapping[str, float]) -> Chart | No
         steps=steps,
         first=short(places[0][1]),
         last=short(places[-1][1]),
-        unfinished=len(finite) < len(curve),
+        unfinished=not all(abs(value) < LARGEST for value in curve),
     )
 
 
