@@ -43,7 +43,7 @@ lock: $(DEVELOPER) ## the newest releases that pyproject.toml allows -> constrai
 .run-pages: $(DEVELOPER)
 	@command -v chromium >/dev/null || command -v google-chrome >/dev/null || { \
 	  [ "$$(id -u)" = 0 ] || { echo "the page tests need Chromium; install it, or run this once as root" >&2; exit 1; }; \
-	  apt-get update -qq && apt-get install -qq --yes chromium chromium-driver; }
+	  apt-get update -qq && apt-get install -qq --yes chromium; }
 	$(BIN)/python -m pytest tests/pages
 
 $(INSTRUCTOR): pyproject.toml constraints.txt

@@ -432,3 +432,82 @@ def module_of(tmp_path: Path) -> Callable[[str], tuple[ModuleType, Path]]:
         return import_apart([folder], "tiny"), folder
 
     return load
+
+
+# --- results without grading -----------------------------------------------------------------------------------------
+
+
+@dataclass
+class Results:
+    """A results folder of `t1_tiny`, filled by hand, and the pages made of it."""
+
+    root: Path
+    """Of the course."""
+    folder: Path
+    assignment: Assignment
+
+    def add(self, student: str = "ada", source: str | None = SOLUTION, **changes: Any) -> Grade:
+        """Write a grade whose checks passed but for `changes`: check=dict(outcome=...); other keys are the grade's.
+
+        `source` is what was handed in; None: nothing was kept.
+        """
+        from autograder.intake import files_digest
+        from autograder.ledger import handed_in_file, write_files, write_grade
+        from autograder.records import CheckResult, Confinement, Grade, Outcome, RunInfo
+
+        results = []
+        for check in self.assignment.checks:
+            change = changes.pop(check.id, {})
+            passed = change.get("outcome", Outcome.PASSED) is Outcome.PASSED
+            results.append(
+                replace(
+                    CheckResult(check.id, Outcome.PASSED, check.points if passed else 0, check.points, cpu_s=0.5),
+                    **change,
+                )
+            )
+        files = {} if source is None else {"tiny.py": source.encode("utf-8", "surrogatepass")}
+        grade = Grade(
+            student=student,
+            assignment=self.assignment.id,
+            score=sum(result.earned for result in results),
+            out_of=100,
+            results=tuple(results),
+            needs_human=(),
+            notes=(),
+            run=RunInfo(Confinement.REQUIRED, ("landlock", "seccomp"), (), "cpu", "2.9.1", "0.1.0", "5ec7e7" * 10),
+            submission_digest=files_digest(files),
+        )
+        grade = replace(grade, **changes)
+        if files:
+            write_files(handed_in_file(self.folder, student), files)
+        write_grade(self.folder / f"{student}.json", grade)
+        return grade
+
+    def pages(
+        self, audience: str = "student", *, now: str = "2027-04-01T00:00+09:00", **options: Any
+    ) -> dict[str, str]:
+        """Write the pages and return their text by name; `published` and `only` are the verb's."""
+        from datetime import datetime
+
+        from autograder.feedback import Audience, setting_for, write_report
+
+        setting = setting_for(
+            self.root,
+            self.assignment,
+            Audience(audience),
+            datetime.fromisoformat(now),
+            published=options.get("published", True),
+        )
+        out = options.get("out", self.folder / "pages")
+        written = write_report(setting, self.folder, out, frozenset(options.get("only", ())), lambda _: None)
+        return {path.stem: path.read_text(encoding="utf-8") for path in written.pages}
+
+
+@pytest.fixture
+def results(tiny_course: Path) -> Results:
+    """An empty results folder of a course of its own."""
+    from autograder.course import load_assignment
+
+    folder = tiny_course / "results" / "t1_tiny"
+    folder.mkdir(parents=True)
+    return Results(tiny_course, folder, load_assignment(tiny_course / "solutions" / "t1_tiny"))

@@ -18,7 +18,7 @@ from autograder.desk import Desk
 from autograder.records import Confinement
 from autograder.sandbox import means
 
-VERBS = ("release", "grade", "status", "audit", "demo")
+VERBS = ("release", "grade", "status", "report", "audit", "demo")
 SECRET = "a secret of the tests, thirty-two bytes and more"
 linux = pytest.mark.skipif(sys.platform != "linux", reason="the sandbox needs Linux")
 
@@ -234,7 +234,8 @@ def test_a_class_is_graded_and_kept(
     assert {each["run"]["confinement"] for each in grades.values()} == {"best-effort"}
     assert SECRET not in said.stdout
     folder = tiny_course / "results" / "t1_tiny"
-    assert sorted(path.name for path in folder.iterdir()) == ["ada.json", "bo.json", "eun.json"]
+    assert sorted(path.name for path in folder.glob("*.json")) == ["ada.json", "bo.json", "eun.json"]
+    assert sorted(path.name for path in (folder / "handed_in").iterdir()) == ["ada.json", "bo.json"]
     status = typed("status", "t1_tiny", "--json")
     assert {each["student"]: each["score"] for each in json.loads(status.stdout)} == {"ada": 100, "bo": 90, "eun": 0}
     assert "from 0 to 100, median 90" in typed("status", "t1_tiny").stdout
@@ -243,7 +244,7 @@ def test_a_class_is_graded_and_kept(
     )
     assert again.exit_code == 0
     assert "90/100" in again.stdout
-    assert [path.name for path in (tiny_course / "elsewhere").iterdir()] == ["bo.json"]
+    assert [path.name for path in (tiny_course / "elsewhere").glob("*.json")] == ["bo.json"]
 
 
 @linux
@@ -263,6 +264,55 @@ def test_a_fault_of_the_grader_is_the_exit_code(
     assert said.exit_code == 3
     assert "a human must look at ada: test_double" in said.stdout
     assert "90/100" in said.stdout
+
+
+# --- pages -----------------------------------------------------------------------------------------------------------
+
+
+def test_pages_are_written_for_each_audience(typed: Type, results: Any) -> None:
+    """`report` says where pages are and what is kept from students; `--json` lists them; a typo is told."""
+    results.add("ada")
+    results.add("bo")
+    said = typed("report", "t1_tiny", "--for", "student")
+    assert said.exit_code == 0, said.stderr
+    assert said.stdout == "written: 2 pages in results/t1_tiny/pages/student\n".replace(
+        "results/", f"{results.root}/results/"
+    )
+    assert "checks worth 65 points are not on students' pages" in " ".join(said.stderr.split())
+    said = typed("report", "t1_tiny", "--for", "ta", "--student", "bo", "--out", "elsewhere", "--json")
+    assert json.loads(said.stdout) == {"pages": ["elsewhere/ta/bo.html"], "problems": [], "remarks": []}
+    said = typed("report", "t1_tiny", "--for", "class", "--results", results.folder)
+    assert said.stdout.endswith("pages/class.html\n")
+    assert typed("report", "t1_tiny").exit_code == 2
+    said = typed("report", "t1_tinny", "--for", "class")
+    assert (said.exit_code, "did you mean t1_tiny?" in said.stderr) == (2, True)
+    said = typed("report", "t1_tiny", "--for", "student", "--student", "eun")
+    assert (said.exit_code, "holds no result of eun" in said.stderr) == (2, True)
+
+
+def test_pages_before_the_due_date_warn_who_can_read_them(typed: Type, results: Any) -> None:
+    """Published hidden checks help whoever still hands in; a broken result is told and ends with three."""
+    course = results.root / "course.yml"
+    course.write_text(course.read_text(encoding="utf-8").replace("2027-", "9000-"), encoding="utf-8")
+    results.add("ada")
+    (results.folder / "bo.json").write_text("{", encoding="utf-8")
+    said = typed("report", "t1_tiny", "--for", "student", "--published")
+    assert said.exit_code == 3
+    words = " ".join(said.stderr.split())
+    assert "who still hands in can read what hidden checks say" in words
+    assert "no page:" in words
+
+
+@linux
+def test_grading_again_measures_again(
+    typed: Type, submissions: Path, lent: None, tiny_course: Path, desk_for: Any
+) -> None:
+    """`--again` reproduces a result without the ledger, and leaves the ledger as it was."""
+    words = ("grade", "t1_tiny", submissions, "--sandbox", "best-effort", "--jobs", "1", "--only", "bo", "--json")
+    first, again = (json.loads(typed(*words, *more).stdout)[0] for more in ((), ("--again",)))
+    assert {r["id"]: r["outcome"] for r in first["results"]} == {r["id"]: r["outcome"] for r in again["results"]}
+    assert [r["wall_s"] for r in first["results"]] != [r["wall_s"] for r in again["results"]]
+    assert json.loads(typed(*words).stdout)[0]["results"] == first["results"]
 
 
 # --- audit and release -----------------------------------------------------------------------------------------------

@@ -97,11 +97,12 @@ class _Axis:
     def around(values: Sequence[float]) -> _Axis:
         low, high = (value if abs(value) > SMALLEST else 0.0 for value in (min(values), max(values)))
         if low > 0 and high / low > WIDE:
-            top = math.ceil(math.log10(high))
-            return _Axis(10.0 ** max(math.floor(math.log10(low)), top - DECADES), 10.0**top, logarithmic=True)
+            power = math.ceil(math.log10(high))
+            return _Axis(10.0 ** max(math.floor(math.log10(low)), power - DECADES), 10.0**power, logarithmic=True)
         span = high - low
         step = _nice_step(span if span > 1e-6 * max(abs(high), abs(low)) else abs(high) or 1.0)
-        return _Axis(step * math.floor(low / step), step * math.ceil(high / step) or step, logarithmic=False)
+        bottom, top = step * math.floor(low / step), step * math.ceil(high / step)
+        return _Axis(bottom, top if top > bottom else bottom + step, logarithmic=False)
 
     def place(self, value: float) -> float:
         low, high = self._scaled(self.low), self._scaled(self.high)

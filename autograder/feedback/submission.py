@@ -6,6 +6,7 @@ import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from itertools import islice
 
 from autograder.feedback.audience import Sight
 from autograder.feedback.curve import chart_of, scores_of, short
@@ -27,7 +28,8 @@ from autograder.records import Assignment, Check, CheckResult, Finding, Grade, O
 
 MESSAGE, DETAIL, PRINTED, ALL_PRINTED = 1_200, 4_000, 4_000, 120_000
 """Characters of a message or hint, of a detail, of one output, and of all outputs of a page."""
-NAME, NOTES = 80, 20
+NAME, MANY = 80, 20
+"""Characters of a name, and how many notes, figures or names of calls there are room for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +87,7 @@ class _Maker:
             whole=whole,
             first=first_of(parts, self.because),
             parts=parts,
-            notes=tuple(clipped(note, MESSAGE) for note in grade.notes[:NOTES]),
+            notes=tuple(clipped(note, MESSAGE) for note in grade.notes[:MANY]),
             run=grade.run,
             confined=not grade.run.missing,
             single=sum(r.outcome is Outcome.PASSED and r.precision == "float32" for r in self.results),
@@ -204,8 +206,10 @@ class _Maker:
             detail=clipped(result.finding.detail, DETAIL) if result.finding else "",
             stdout=clipped(evidence.stdout, self.most_printed),
             stderr=clipped(evidence.stderr, self.most_printed),
-            figures=tuple((visible(name), short(value)) for name, value in evidence.figures.items()),
-            banned_calls=tuple(visible(name) for name in evidence.banned_calls),
+            figures=tuple(
+                (clipped(name, NAME), short(value)) for name, value in islice(evidence.figures.items(), MANY)
+            ),
+            banned_calls=tuple(clipped(name, NAME) for name in evidence.banned_calls[:MANY]),
             cpu_s=result.cpu_s,
             wall_s=result.wall_s,
             visibility=check.visibility.value if check else "",
@@ -214,14 +218,14 @@ class _Maker:
         )
 
     def _staff_page(self, result_file: str) -> StaffPage:
-        grade = self.grade
+        grade, student = self.grade, shlex.quote(clipped(self.grade.student, NAME))
         return StaffPage(
-            needs_human=tuple(clipped(reason, MESSAGE) for reason in grade.needs_human),
-            digest=grade.submission_digest,
+            needs_human=tuple(clipped(reason, MESSAGE) for reason in grade.needs_human[: 2 * MANY]),
+            digest=visible(grade.submission_digest),
             secret_sha256=grade.run.secret_sha256,
             official=grade.score,
-            command=f"autograder grade {self.assignment.id} SUBMISSIONS --only {shlex.quote(grade.student)} --again",
-            result=result_file,
+            command=f"autograder grade {self.assignment.id} SUBMISSIONS --only {student} --again",
+            result=visible(result_file),
         )
 
 

@@ -1,0 +1,153 @@
+"""The page of a class: who has what, what is hard, what goes wrong, and how the run went."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from autograder.errors import UsageError
+from autograder.feedback.parts import parts_of
+from autograder.ledger import handed_in_file, read_files, write_files
+from autograder.records import Confinement, Finding, Outcome, RunInfo
+
+FAILED = Outcome.FAILED
+WRONG = {"outcome": FAILED, "finding": Finding("values", "wrong values in 3 of 12 places", "", "Count again.")}
+OURS = {"outcome": Outcome.GRADER_ERROR, "finding": Finding("grader", "could not be graded")}
+
+
+def words_of(page: str) -> str:
+    """The text of a page with single blanks."""
+    body = page.partition("</style>")[2].partition("<script>")[0]
+    return re.sub(r"\s+", " ", re.sub(r"<[^>]*>", " ", body))
+
+
+def test_a_class_at_a_glance(results: Any) -> None:
+    """Scores, their distribution, each check's count, the most frequent message with its students."""
+    results.add("ada")
+    results.add("bo", test_double=WRONG)
+    results.add("eun", test_double=WRONG, test_run=WRONG)
+    words = words_of(results.pages("class")["class"])
+    assert "3 submissions" in words
+    assert "median 90 mean 83.3 lowest 60 highest 100 all 100 points 1" in words
+    assert "60–69 1" in words
+    assert "90–100 2" in words
+    assert "2× double doubles. wrong values in 3 of 12 places Hint Count again. bo , eun" in words
+    assert "1 double doubles. double 10 1 (33 %) 2 0 0" in words
+    assert "bo 90 ✗ ✓ ✓ ✓ ✓" in words
+    assert "How the run went" not in words
+
+
+def test_trouble_of_the_run_is_told(results: Any) -> None:
+    """Provisional scores, missing confinement, several versions of torch, limits, and who waits for a human."""
+    weak = RunInfo(Confinement.BEST_EFFORT, (), ("Landlock",), "cpu", "2.10.0", "0.1.0", "x")
+    results.add("ada", test_fit=OURS, needs_human=("test_fit",), run=weak)
+    results.add("bo", test_run={"outcome": Outcome.TIMED_OUT, "finding": Finding("limit", "slow")})
+    words = words_of(results.pages("class")["class"])
+    for part in (
+        "1 score is provisional",
+        "1 submission was graded without full confinement; missing: Landlock",
+        "Graded in more than one environment: torch 2.10.0 on cpu; torch 2.9.1 on cpu",
+        "ran out of time: 1; that crashed: 0",
+        "A human must look at ada : test_fit",
+        "70?",
+    ):
+        assert part in words
+
+
+def test_a_file_that_cannot_be_run_counts_as_one_message(results: Any) -> None:
+    """One broken file is one mistake, not one a check."""
+    broken = {"outcome": FAILED, "finding": Finding("loading", "tiny.py cannot be imported")}
+    results.add("ada", **{check.id: broken for check in results.assignment.checks})
+    assert words_of(results.pages("class")["class"]).count("tiny.py cannot be imported") == 1
+
+
+def test_students_lead_to_the_pages_of_those_who_grade(results: Any) -> None:
+    """A link where there is a page, and never to one that is not there."""
+    results.add("ada")
+    results.add("bo 박지우")
+    assert "href" not in results.pages("class")["class"]
+    results.pages("ta")
+    page = results.pages("class")["class"]
+    assert 'href="ta/ada.html"' in page
+    assert 'href="ta/bo%20%EB%B0%95%EC%A7%80%EC%9A%B0.html"' in page
+
+
+def test_results_of_another_version_of_the_checks_have_their_columns(results: Any) -> None:
+    """A result without a check that there is now has an empty cell; a check that there was has a column."""
+    grade = results.add("ada")
+    old = replace(grade.results[0], id="test_of_old")
+    results.add("bo", results=(old, *grade.results[1:]))
+    words = words_of(results.pages("class")["class"])
+    assert "test_of_old" in words
+    assert "1 2 3 4 5 6 ada 100 ✓ ✓ ✓ ✓ ✓ bo 100 ✓ ✓ ✓ ✓ ✓" in words
+
+
+# --- the verb's work -------------------------------------------------------------------------------------------------
+
+
+def test_each_audience_has_a_folder_of_its_own(results: Any, tmp_path: Path) -> None:
+    """Pages of TAs and students never lie together, wherever they are written; `only` picks students."""
+    results.add("ada")
+    results.add("bo")
+    out = tmp_path / "out"
+    assert set(results.pages(out=out)) == {"ada", "bo"}
+    assert set(results.pages("ta", out=out, only=("bo",))) == {"bo"}
+    results.pages("class", out=out)
+    assert sorted(str(path.relative_to(out)) for path in out.rglob("*.html")) == [
+        "class.html",
+        "student/ada.html",
+        "student/bo.html",
+        "ta/bo.html",
+    ]
+
+
+def test_one_broken_result_stops_no_other(results: Any) -> None:
+    """It is told, and the rest have their pages."""
+    from datetime import UTC, datetime
+
+    from autograder.feedback import Audience, setting_for, write_report
+
+    results.add("ada")
+    (results.folder / "bo.json").write_text("{", encoding="utf-8")
+    setting = setting_for(results.root, results.assignment, Audience.STUDENT, datetime.now(UTC), published=False)
+    written = write_report(setting, results.folder, results.folder / "pages", frozenset(), lambda _: None)
+    assert [path.name for path in written.pages] == ["ada.html"]
+    assert "bo.json is not a grade" in written.problems[0]
+    assert "checks worth 65 points are not on students' pages: --published" in written.remarks[0]
+
+
+def test_nothing_to_report_is_told(results: Any) -> None:
+    """An empty folder, and a student who is not in it."""
+    with pytest.raises(UsageError, match="holds no result that can be read; `autograder grade t1_tiny FOLDER` makes"):
+        results.pages()
+    results.add("ada")
+    with pytest.raises(UsageError, match="holds no result of bo"):
+        results.pages(only=("bo",))
+
+
+def test_what_was_handed_in_is_kept_as_data(tmp_path: Path) -> None:
+    """It comes back as it was, and lies as JSON: nothing imports or serves it."""
+    files = {"a.py": "print('é')\r\n# \u2028\n".encode(), "b.py": b"x = 1"}
+    path = handed_in_file(tmp_path, "ada")
+    write_files(path, files)
+    assert read_files(path) == files
+    assert path.suffix == ".json"
+
+
+def test_parts_are_found_without_a_list(results: Any) -> None:
+    """Titles name the parts; what names none goes with what it needs; order is that of the file."""
+    parts = {part.name: part for part in parts_of(results.assignment)}
+    assert list(parts) == ["double", "rnn_cell", "run", "fit"]
+    assert parts["rnn_cell"].checks == ("test_rnn_cell", "test_rnn_cell_repeats")
+    assert parts["double"].promise == "Return x twice."
+    checks = tuple(
+        replace(check, title="Nothing named") if check.id in {"test_rnn_cell_repeats", "test_run"} else check
+        for check in results.assignment.checks
+    )
+    others = {part.name: part.checks for part in parts_of(replace(results.assignment, checks=checks))}
+    assert others["rnn_cell"] == ("test_rnn_cell", "test_rnn_cell_repeats")
+    assert others[""] == ("test_run",)
