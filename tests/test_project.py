@@ -11,7 +11,20 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 ENGINE = sorted((ROOT / "autograder").rglob("*.py"))
-TORCH_FREE = ("cli", "course", "desk", "feedback", "grading", "intake", "ledger", "limited", "plugin", "release", "screen", "secret")
+TORCH_FREE = (
+    "cli",
+    "course",
+    "desk",
+    "feedback",
+    "grading",
+    "intake",
+    "ledger",
+    "limited",
+    "plugin",
+    "release",
+    "screen",
+    "secret",
+)
 LONGEST = 300
 
 

@@ -57,7 +57,8 @@ class Sight:
         """The results that may be seen, each without what may not: what a page is made of.
 
         Of a hidden check a student sees message, place and hint, never what was printed, raised or compared: all of it
-        may hold the check's inputs. The losses stay: they are the student's own, and are drawn coarsely (curve.py).
+        may hold the check's inputs. The losses stay: they are the student's own, and are drawn coarsely (curve.py). A
+        diagnosis stays where it is certain: a guess sends a student the wrong way.
         """
         if self.everything:
             return tuple(results)
@@ -71,9 +72,14 @@ class Sight:
                 finding=_finding(result.finding, unseen, public=checks[result.id].public),
                 stand_ins=tuple(part for part in result.stand_ins if _may_name(part, assignment, shown)),
                 evidence=_evidence(result.evidence, public=checks[result.id].public),
+                diagnosis=result.diagnosis if result.diagnosis and result.diagnosis.certain else None,
             )
             for result in seen
         )
+
+    def note(self, words: str) -> str:
+        """A note on a submission. It names no check of an earlier assignment: that one's page knows who may see it."""
+        return words if self.everything else re.sub(r"\btest_\w+", "a check of it", words)
 
 
 def _finding(finding: Finding | None, unseen: re.Pattern[str] | None, *, public: bool) -> Finding | None:

@@ -63,6 +63,15 @@ class Frequent:
 
 
 @dataclass(frozen=True, slots=True)
+class Named:
+    """A known mistake that was named for certain."""
+
+    id: str
+    hint: str
+    students: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Health:
     """How the run went."""
 
@@ -98,5 +107,6 @@ class ClassPage:
     mean: float
     full: int
     """Students with every point."""
+    named: tuple[Named, ...]
     frequent: tuple[Frequent, ...]
     health: Health

@@ -6,7 +6,7 @@ import statistics
 from collections import Counter, defaultdict
 from collections.abc import Collection, Iterable, Sequence
 
-from autograder.feedback.class_view import Bar, ClassPage, Column, Frequent, Health, Row
+from autograder.feedback.class_view import Bar, ClassPage, Column, Frequent, Health, Named, Row
 from autograder.feedback.first import SETTLED
 from autograder.feedback.submission import MESSAGE, NAME, Setting
 from autograder.feedback.text import clipped, visible
@@ -39,6 +39,7 @@ def class_page_of(setting: Setting, grades: Sequence[Grade], pages: Collection[s
         highest=max(scores),
         mean=round(statistics.fmean(scores), 1),
         full=sum(score >= out_of for score in scores),
+        named=_named(setting.language, grades),
         frequent=_frequent(columns, grades),
         health=_health(grades),
     )
@@ -95,6 +96,24 @@ def _bars(scores: Sequence[int], out_of: int) -> tuple[Bar, ...]:
     starts = range(0, max(1, out_of), width)
     counts = Counter(min(score // width * width, starts[-1]) for score in scores)
     return tuple(Bar(low, min(low + width - 1, out_of) if low != starts[-1] else out_of, counts[low]) for low in starts)
+
+
+def _named(language: str, grades: Sequence[Grade]) -> tuple[Named, ...]:
+    """The mistakes that were named for certain, those of most students first."""
+    made: dict[str, dict[str, None]] = defaultdict(dict)
+    hints: dict[str, str] = {}
+    for grade in grades:
+        for result in grade.results:
+            if result.diagnosis and result.diagnosis.certain:
+                for name in result.diagnosis.mistakes:
+                    made[name][clipped(grade.student, NAME)] = None
+                known = result.diagnosis.hints
+                hints.setdefault(result.diagnosis.mistakes[0], known.get(language) or known.get("en", ""))
+    common = sorted(made.items(), key=lambda item: (-len(item[1]), item[0]))
+    return tuple(
+        Named(visible(name), clipped(hints.get(name, ""), MESSAGE), tuple(students)[:MOST_NAMED])
+        for name, students in common[:MOST_FREQUENT]
+    )
 
 
 def _frequent(columns: Sequence[Column], grades: Sequence[Grade]) -> tuple[Frequent, ...]:

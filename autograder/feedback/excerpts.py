@@ -12,6 +12,7 @@ from typing import Any
 
 from autograder.feedback.text import visible
 from autograder.feedback.view import Excerpt, Line
+from autograder.notebooks.module import CELL, FIRST
 
 AROUND = 4
 """Lines on either side of a marked one."""
@@ -23,6 +24,7 @@ LONGEST = 200
 Place = tuple[str, int]
 """File and line, from 1."""
 
+_CELL = re.compile(r"cell (\d{1,5}), line (\d{1,7})\b")
 _WHERE = re.compile(r"([^,\n]{1,80}\.py), line (\d{1,7})\b")
 _COLOURS = frozenset("bcdfkms")
 """The names of colours.py, which only the child imports."""
@@ -41,9 +43,19 @@ class Source:
         texts = {name: _unix(content) for name, content in files.items()}
         self._lines = {name: text.split("\n") for name, text in texts.items()}
         answer = read({"files": texts}) if texts else None
+        self._cells = {name: _cells(lines) for name, lines in self._lines.items()}
         self._places = _places(answer, self._lines)
         self._docstrings = _docstrings(answer)
         self._runs = _runs(answer)
+
+    def place(self, where: str) -> Place | None:
+        """The place that `where` names in these files; `cell 5, line 3` is one of a notebook."""
+        if found := _CELL.match(where):
+            starts = [
+                (file, line) for file, cells in self._cells.items() for line, cell in cells if cell == int(found[1])
+            ]
+            return (starts[0][0], starts[0][1] + int(found[2])) if len(starts) == 1 else None
+        return place_of(where)
 
     def around(self, place: Place | None) -> Excerpt | None:
         """The lines around a place; None where there is no such line."""
@@ -78,18 +90,36 @@ class Source:
     def _has(self, place: Place) -> bool:
         return 1 <= place[1] <= len(self._lines.get(place[0], ()))
 
-    def _excerpt(self, file: str, numbers: Iterable[int], marks: set[int], left_out: int) -> Excerpt:
-        return Excerpt(file, tuple(self._line(file, number, number in marks) for number in numbers), left_out)
+    def _excerpt(self, file: str, numbers: Sequence[int], marks: set[int], left_out: int) -> Excerpt:
+        above = [(line, cell) for line, cell in self._cells[file] if line < numbers[0]]
+        start, name = (above[-1][0], f"{file}, cell {above[-1][1]}") if above else (0, file)
+        lines = [
+            Line(
+                number=number - start,
+                pieces=self._coloured(file, number),
+                marked=number in marks,
+                follows=number - 1 in numbers or number == numbers[0],
+            )
+            for number in numbers
+        ]
+        return Excerpt(name, tuple(lines), left_out)
 
-    def _line(self, file: str, number: int, marked: bool) -> Line:
-        text = self._lines[file][number - 1]
+    def _coloured(self, file: str, number: int) -> tuple[tuple[str, str], ...]:
         runs = self._runs.get(file, ())
-        return Line(number, _pieces(text, runs[number - 1] if number <= len(runs) else ()), marked)
+        return _pieces(self._lines[file][number - 1], runs[number - 1] if number <= len(runs) else ())
 
 
 def _unix(content: bytes) -> str:
     """A file's text with line ends as Python counts lines."""
     return content.decode("utf-8-sig", "backslashreplace").replace("\r\n", "\n").replace("\r", "\n")
+
+
+def _cells(lines: Sequence[str]) -> tuple[tuple[int, int], ...]:
+    """Line and number of every cell's first line, where the module was made of a notebook (see notebooks/places.py)."""
+    if not lines or lines[0] != FIRST:
+        return ()
+    marks = ((number, line.removeprefix(f"{CELL} ")) for number, line in enumerate(lines, 1) if line.startswith(CELL))
+    return tuple((number, int(cell)) for number, cell in marks if cell.isascii() and cell.isdigit() and len(cell) < 6)
 
 
 def _pieces(text: str, runs: Sequence[tuple[str, int]]) -> tuple[tuple[str, str], ...]:

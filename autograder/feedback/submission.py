@@ -10,11 +10,12 @@ from itertools import islice
 
 from autograder.feedback.audience import Sight
 from autograder.feedback.curve import chart_of, scores_of, short
-from autograder.feedback.excerpts import Place, Source, place_of
+from autograder.feedback.excerpts import Place, Source
 from autograder.feedback.first import blamed, first_of
 from autograder.feedback.parts import Part
 from autograder.feedback.text import clipped, visible
 from autograder.feedback.view import (
+    Known,
     PartShown,
     Shown,
     Staff,
@@ -24,7 +25,7 @@ from autograder.feedback.view import (
     Sum,
     Whole,
 )
-from autograder.records import Assignment, Check, CheckResult, Finding, Grade, Outcome, Visibility
+from autograder.records import Assignment, Check, CheckResult, Diagnosis, Finding, Grade, Outcome, Visibility
 
 MESSAGE, DETAIL, PRINTED, ALL_PRINTED = 1_200, 4_000, 4_000, 120_000
 """Characters of a message or hint, of a detail, of one output, and of all outputs of a page."""
@@ -87,7 +88,7 @@ class _Maker:
             whole=whole,
             first=first_of(parts, self.because),
             parts=parts,
-            notes=tuple(clipped(note, MESSAGE) for note in grade.notes[:MANY]),
+            notes=tuple(clipped(self.sight.note(note), MESSAGE) for note in grade.notes[:MANY]),
             run=grade.run,
             confined=not grade.run.missing,
             single=sum(r.outcome is Outcome.PASSED and r.precision == "float32" for r in self.results),
@@ -123,7 +124,7 @@ class _Maker:
             ours=kind != "loading",
             message=clipped(message, MESSAGE),
             where=clipped(where, 2 * NAME),
-            excerpt=self.source.around(place_of(where)),
+            excerpt=self.source.around(self.source.place(where)),
             command=f"pytest assignments/{self.assignment.id}",
             detail=clipped(self._detail(), DETAIL) if self.sight.everything else "",
         )
@@ -143,7 +144,7 @@ class _Maker:
 
     def _part(self, anchor: str, part: Part, results: Sequence[CheckResult]) -> PartShown:
         standing = _standing(results)
-        places = {result.id: _place(result) for result in results}
+        places = {result.id: self._place(result) for result in results}
         marked = {place for place in places.values() if place is not None}
         excerpt = None
         if standing in {Standing.WRONG, Standing.PARTLY}:
@@ -160,6 +161,12 @@ class _Maker:
             checks=tuple(self._check(result, places[result.id], part.name) for result in results),
             excerpt=excerpt,
         )
+
+    def _place(self, result: CheckResult) -> Place | None:
+        """Where a check that did not pass points to in the student's file."""
+        if result.finding is None or result.outcome in {Outcome.PASSED, Outcome.SKIPPED}:
+            return None
+        return self.source.place(result.finding.where)
 
     def _check(self, result: CheckResult, place: Place | None, part: str) -> Shown:
         check, finding, evidence = self.checks.get(result.id), result.finding or Finding("", ""), result.evidence
@@ -182,9 +189,17 @@ class _Maker:
             excerpt=self.source.around(place) if elsewhere else None,
             chart=chart_of(evidence.curve, evidence.figures),
             scores=scores_of(evidence.figures),
+            known=self._known(result),
             command=self._command(check),
             staff=self._staff(check, result) if self.sight.everything else None,
         )
+
+    def _known(self, result: CheckResult) -> Known | None:
+        diagnosis = result.diagnosis
+        if diagnosis is None or not diagnosis.certain:
+            return None
+        hint = diagnosis.hints.get(self.setting.language) or diagnosis.hints.get("en", "")
+        return Known(clipped(hint, MESSAGE), visible(diagnosis.part)) if hint else None
 
     def _command(self, check: Check | None) -> str:
         """What a student types at home; a hidden check they do not have."""
@@ -210,6 +225,7 @@ class _Maker:
                 (clipped(name, NAME), short(value)) for name, value in islice(evidence.figures.items(), MANY)
             ),
             banned_calls=tuple(clipped(name, NAME) for name in evidence.banned_calls[:MANY]),
+            diagnosis=_diagnosed(result.diagnosis),
             cpu_s=result.cpu_s,
             wall_s=result.wall_s,
             visibility=check.visibility.value if check else "",
@@ -229,11 +245,13 @@ class _Maker:
         )
 
 
-def _place(result: CheckResult) -> Place | None:
-    """Where a check that did not pass points to in the student's file."""
-    if result.finding is None or result.outcome in {Outcome.PASSED, Outcome.SKIPPED}:
-        return None
-    return place_of(result.finding.where)
+def _diagnosed(diagnosis: Diagnosis | None) -> str:
+    """`rnn.no_bhh (4 of 6 calls wrong)`; where it is only the closest one, how far away it is."""
+    if diagnosis is None:
+        return ""
+    names = " or ".join([" and ".join(diagnosis.mistakes), *diagnosis.also])
+    far = f", the closest; {short(diagnosis.distance)} away" if diagnosis.distance else ""
+    return visible(f"{names}{far} ({diagnosis.wrong} of {diagnosis.calls} calls wrong; {diagnosis.part})")
 
 
 def _standing(results: Sequence[CheckResult]) -> Standing:

@@ -32,9 +32,12 @@ class Line:
     """One line of code."""
 
     number: int
+    """In the file, or in its cell of a notebook."""
     pieces: tuple[tuple[str, str], ...]
     """Name of a colour (see colours.py; empty: none), and text."""
     marked: bool
+    follows: bool
+    """The line above on the page is the line above in the file."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +45,7 @@ class Excerpt:
     """Lines of the student's own file."""
 
     file: str
+    """Its name, with the cell where it was a notebook."""
     lines: tuple[Line, ...]
     left_out: int
     """Lines of the same function that are not shown."""
@@ -89,6 +93,15 @@ class Score:
 
 
 @dataclass(frozen=True, slots=True)
+class Known:
+    """A known mistake that gives exactly the student's answers."""
+
+    hint: str
+    part: str
+    """Where it lies: `RNN.forward`."""
+
+
+@dataclass(frozen=True, slots=True)
 class Staff:
     """What only those who grade may see of a check."""
 
@@ -99,6 +112,8 @@ class Staff:
     banned_calls: tuple[str, ...]
     cpu_s: float
     wall_s: float
+    diagnosis: str
+    """Ids of known mistakes, and how well they explain the answers."""
     visibility: str
     place: str
     """Where the check stands: `test_hidden.py, line 31`."""
@@ -129,6 +144,7 @@ class Shown:
     excerpt: Excerpt | None
     chart: Chart | None
     scores: tuple[Score, ...]
+    known: Known | None
     command: str
     """What runs this check again; empty where its reader has no such command."""
     staff: Staff | None

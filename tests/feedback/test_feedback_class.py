@@ -12,7 +12,7 @@ import pytest
 from autograder.errors import UsageError
 from autograder.feedback.parts import parts_of
 from autograder.ledger import handed_in_file, read_files, write_files
-from autograder.records import Confinement, Finding, Outcome, RunInfo
+from autograder.records import Confinement, Diagnosis, Finding, Outcome, RunInfo
 
 FAILED = Outcome.FAILED
 WRONG = {"outcome": FAILED, "finding": Finding("values", "wrong values in 3 of 12 places", "", "Count again.")}
@@ -39,6 +39,18 @@ def test_a_class_at_a_glance(results: Any) -> None:
     assert "1 double doubles. double 10 1 (33 %) 2 0 0" in words
     assert "bo 90 ✗ ✓ ✓ ✓ ✓" in words
     assert "How the run went" not in words
+
+
+def test_mistakes_with_a_name_are_counted(results: Any) -> None:
+    """Once a student, however many checks show it; guesses are not counted."""
+    certain = Diagnosis(("tiny.triples",), (), 4, 2, 0.0, "double", {"en": "Count again."})
+    guess = replace(certain, mistakes=("guess",), distance=1.0)
+    wrong = {**WRONG, "diagnosis": certain}
+    results.add("ada", test_double=wrong, test_run=wrong)
+    results.add("bo", test_double=wrong, test_run={**WRONG, "diagnosis": guess})
+    words = words_of(results.pages("class")["class"])
+    assert "2× tiny.triples Count again. ada , bo" in words
+    assert "guess" not in words
 
 
 def test_trouble_of_the_run_is_told(results: Any) -> None:

@@ -14,7 +14,8 @@ import pytest
 
 from autograder.feedback.curve import MOST_POINTS, chart_of, scores_of
 from autograder.ledger import write_grade
-from autograder.records import Confinement, Evidence, Finding, Outcome, RunInfo
+from autograder.notebooks.module import CELL, FIRST
+from autograder.records import Confinement, Diagnosis, Evidence, Finding, Outcome, RunInfo
 
 FAILED, SKIPPED = Outcome.FAILED, Outcome.SKIPPED
 MISSING = {"outcome": FAILED, "finding": Finding("missing", "This part is not written yet.", "tiny.py, line 12")}
@@ -216,6 +217,36 @@ def test_those_who_grade_see_what_there_is(results: Any) -> None:
     assert "autograder grade t1_tiny SUBMISSIONS --only 'ada b' --again" in words
     assert "after_published" in words
     assert "not on their page now" in Reader(results.pages("ta", published=False)["ada b"]).words
+
+
+def test_a_mistake_that_is_known_for_certain_is_named(results: Any) -> None:
+    """A student reads its hint; a guess and the mistake's id are for those who grade."""
+    hints = {"en": "Count `x` again.", "ko": "다시 세어 보세요."}
+    certain = Diagnosis(("tiny.triples",), (), 4, 2, 0.0, "double", hints)
+    guess = replace(certain, distance=0.25, hints={"en": "A wrong lead."})
+    results.add(test_double=failed(diagnosis=certain), test_run=failed(diagnosis=guess))
+    page = results.pages()["ada"]
+    assert "A known mistake in double gives exactly your answers: Count x again." in Reader(page).words
+    assert "A wrong lead" not in page
+    assert "tiny.triples" not in page
+    words = Reader(results.pages("ta")["ada"]).words
+    assert "tiny.triples (2 of 4 calls wrong; double)" in words
+    assert "tiny.triples, the closest; 0.25 away" in words
+
+
+def test_lines_of_a_notebook_stand_in_their_cells(results: Any) -> None:
+    """A place in a cell finds its line, and numbers are those of the cell."""
+    source = f"{FIRST}\n{CELL} 2\nimport torch\n\n{CELL} 5\ndef double(x):\n    y = x\n    return y.z\n"
+    results.add(source=source, test_double=failed("raised", "cell 5, line 3, in double"))
+    words = Reader(results.pages()["ada"]).words
+    assert "As you wrote it, tiny.py, cell 5 1def double(x):2 y = x3 return y.z" in words
+
+
+def test_notes_on_earlier_work_name_no_check(results: Any) -> None:
+    """What became of an earlier assignment's hidden check is for its own page to say."""
+    results.add(notes=("rnn_cell: a stand-in, since test_rnn_cell_sizes did not pass",))
+    assert "since a check of it did not pass" in Reader(results.pages()["ada"]).words
+    assert "since test_rnn_cell_sizes did not pass" in Reader(results.pages("ta")["ada"]).words
 
 
 # --- curves ----------------------------------------------------------------------------------------------------------
