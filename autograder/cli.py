@@ -96,6 +96,19 @@ def release(assignments: tuple[str, ...], force: bool, course_root: Path, as_jso
 
 
 @main.command()
+@click.argument("assignment", required=False)
+@click.option("-k", "words", multiple=True, metavar="WORD", help="Only checks with this word in their name or part.")
+@click.option("--watch", "keep_watching", is_flag=True, help="Run again whenever you save; ctrl-C ends it.")
+@json_option
+@explained
+def check(assignment: str | None, words: tuple[str, ...], keep_watching: bool, as_json: bool) -> None:
+    """Run the public checks of your work, here or of ASSIGNMENT, and say what to do next."""
+    from autograder.home.desk import check_here
+
+    sys.exit(check_here(Path(), assignment, words, keep_watching=keep_watching, as_json=as_json))
+
+
+@main.command()
 @click.argument("assignment")
 @click.argument("submissions", type=click.Path(path_type=Path, exists=True))
 @click.option(

@@ -6,6 +6,7 @@ import importlib
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from autograder.checks.earlier import NOTHING_EARLIER, EarlierWork
 from autograder.course import load_assignment
 from autograder.records import Assignment, BuildsOn, CheckResult, EarlierPart
 from autograder.sandbox import bans, loading, standins
+from autograder.sandbox.ban_plan import Plan, prepare
 from autograder.sandbox.faults import StudentFault, student_fault
 from autograder.sandbox.remote import LocalTransport, Session
 from autograder.sandbox.worker import Executor, describe
@@ -39,7 +41,8 @@ def open_folder(assignment: Assignment, folder: Path, wish: Wish, work: EarlierW
     """
     import torch
 
-    banned = bans.install(wish.check.bans if wish.check.bans is not None else assignment.bans, switchable=True)
+    names = wish.check.bans if wish.check.bans is not None else assignment.bans
+    banned = bans.install(_plan(names), switchable=True)
     torch.manual_seed(wish.seed)
     written = {each.name for each in work.modules if each.written}
     beside = [folder.parent / used.id for used in assignment.builds_on if used.module in written]
@@ -63,12 +66,23 @@ def open_folder(assignment: Assignment, folder: Path, wish: Wish, work: EarlierW
     return AtHome(Session(LocalTransport(Executor(module, root, banned.refused), guard)))
 
 
+@lru_cache(maxsize=64)
+def _plan(names: tuple[str, ...]) -> Plan:
+    """What bans mean in this torch; looked up once, since at home every check imports the submission afresh."""
+    return prepare(names)
+
+
+@lru_cache(maxsize=16)
+def _refused(source: str, name: str, importable: frozenset[str]) -> tuple[tuple[int, str], ...]:
+    return tuple(loading.refused_imports(source, name, importable))
+
+
 def _refuse_imports(assignment: Assignment, folder: Path) -> None:
     """Say at home what `grade` would say; own files and those of earlier assignments may be imported."""
     own = {path.stem for path in folder.glob("*.py")} | {Path(name).stem for name in assignment.earlier_files}
     for name in assignment.files:
-        source = (folder / name).read_text(encoding="utf-8")
-        for line, package in loading.refused_imports(source, name, {*assignment.importable, *own}):
+        source = (folder / name).read_text(encoding="utf-8-sig")
+        for line, package in _refused(source, name, frozenset({*assignment.importable, *own})):
             raise ImportError(f"{name}, line {line}: {loading.refusal(package, assignment.importable)}", name=package)
 
 

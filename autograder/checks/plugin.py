@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -11,6 +11,7 @@ import pytest
 
 from autograder.checks.bench import Bench
 from autograder.checks.case import CheckRun, waited
+from autograder.course.needs import in_order_of_needs
 from autograder.errors import UsageError
 from autograder.marks import CHECK_FILES
 from autograder.records import Check, CheckResult, Finding, Outcome
@@ -163,23 +164,6 @@ def in_words(message: str, where: str, hint: str) -> str:
     """A finding as lines for a terminal."""
     lines = [message, f"  at {where}" if where else "", f"  hint: {hint}" if hint else ""]
     return "\n".join(line for line in lines if line)
-
-
-def in_order_of_needs(checks: Iterable[Check], parts: Mapping[str, tuple[str, ...]]) -> list[Check]:
-    """Checks so that each comes after those that it needs, otherwise as they were."""
-    by_id = {check.id: check for check in checks}
-    ordered: dict[str, Check] = {}
-
-    def place(check: Check) -> None:
-        for name in check.needs:
-            for needed in parts.get(name, (name,)):
-                if needed in by_id and needed not in ordered and needed != check.id:
-                    place(by_id[needed])
-        ordered.setdefault(check.id, check)
-
-    for check in by_id.values():
-        place(check)
-    return list(ordered.values())
 
 
 def meet_needs(

@@ -16,6 +16,7 @@ import tokenize
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
+from autograder import gaps
 from autograder.errors import ReleaseError
 from autograder.release.interface import refuse_changes
 
@@ -161,7 +162,7 @@ def _indentation(line: str) -> str:
 
 def _raise(marker: str, owner: str, which: str, section: str) -> str:
     where = f"handout.md, '{section}'" if section else "handout.md"
-    message = json.dumps(f"write {owner}{which}: see {where}", ensure_ascii=False)
+    message = json.dumps(gaps.message(owner, which, where), ensure_ascii=False)
     indentation = _indentation(marker)
     line = f"{indentation}raise NotImplementedError({message})"
     if len(line) <= 120:

@@ -76,15 +76,16 @@ def trange(*args: int, **_: Any) -> range:
     return range(*args)
 
 
-def refused_imports(source: str, name: str, importable: Iterable[str]) -> list[tuple[int, str]]:
+def refused_imports(source: str | ast.Module, name: str, importable: Iterable[str]) -> list[tuple[int, str]]:
     """Return line and package of each import that `grade` would refuse; for a student's own desk, before they hand in.
 
     Raises SyntaxError. Nothing runs; not for the judge's machine, where parsing a stranger's text belongs in a child.
     """
+    tree = source if isinstance(source, ast.Module) else ast.parse(source, name)
     allowed = sys.stdlib_module_names | INERT | frozenset(importable)
     return [
         (getattr(node, "lineno", 0), package)
-        for node in ast.walk(ast.parse(source, name))
+        for node in ast.walk(tree)
         for package in _packages(node)
         if package not in allowed
     ]

@@ -1,0 +1,90 @@
+"""One run of an assignment's public checks: read the files, let a process run the checks, put together a report."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from autograder.course import load_assignment
+from autograder.course.needs import in_order_of_needs, with_needs
+from autograder.course.problems import nearest
+from autograder.errors import UsageError
+from autograder.home.advice import next_step
+from autograder.home.places import is_untouched
+from autograder.home.reading import read_sources
+from autograder.home.report import Line, Report
+from autograder.home.run import Hands, Run, Tell
+from autograder.records import Assignment, Check, CheckResult, Outcome
+
+NOT_WRITTEN = "NotImplementedError: write "
+"""How the detail of a finding starts where a stub is not filled in."""
+
+
+def check(
+    folder: Path, words: Sequence[str], hands: Hands, tell: Tell, *, stop: Callable[[], bool] = lambda: False
+) -> Report:
+    """Return the report on the assignment in `folder`; `words` choose checks (`-k`), none: all of them.
+
+    Raises UsageError, HomeError; Interrupted as soon as `stop` says that nobody wants the report any more.
+    """
+    assignment = load_assignment(folder, complete=False)
+    chosen = choose(assignment, words)
+    sources = read_sources(assignment, folder)
+    problems = tuple(problem for source in sources for problem in source.problems)
+    gaps = tuple(gap for source in sources for gap in source.gaps)
+    public = [check for check in assignment.checks if check.public]
+    run = Run(assignment, tuple(check.id for check in with_needs(chosen, public, assignment.parts)))
+    if not problems:
+        run.complete(folder, hands, tell, stop)
+        problems = (run.problem,) if run.problem else ()
+    report = Report(
+        id=assignment.id,
+        title=assignment.title,
+        problems=problems,
+        lines=() if problems else _lines(run, chosen),
+        chosen=tuple(words),
+        gaps=gaps,
+        gpu=run.gpu,
+        untouched=is_untouched(folder, assignment.files),
+        grader_failed=any(result.outcome is Outcome.GRADER_ERROR for result in run.results.values()),
+    )
+    return replace(report, next_step=next_step(report, run.results.values()))
+
+
+def choose(assignment: Assignment, words: Sequence[str]) -> tuple[Check, ...]:
+    """Return the public checks that are meant by the words of `-k`: in their ids, or names of parts."""
+    public = tuple(check for check in assignment.checks if check.public)
+    names = {
+        check.id: [check.id, *(part for part, ids in assignment.parts.items() if check.id in ids)] for check in public
+    }
+    wanted = [word.casefold() for word in words]
+    chosen = tuple(
+        check
+        for check in public
+        if not wanted or any(word in name.casefold() for word in wanted for name in names[check.id])
+    )
+    if not chosen:
+        known = {name.removeprefix("test_") for found in names.values() for name in found}
+        raise UsageError(f"no check of {assignment.id} is called {' or '.join(words)}{nearest(words[0], known)}")
+    return chosen
+
+
+def _lines(run: Run, chosen: Sequence[Check]) -> tuple[Line, ...]:
+    """The chosen checks in their order, each with its result."""
+    outcomes = {id_: result.outcome for id_, result in run.results.items()}
+    unwritten = {id_ for id_, result in run.results.items() if _is_unwritten(result)}
+    waiting: dict[str, str] = {}
+    for check in in_order_of_needs(run.assignment.checks, run.assignment.parts):
+        for name in check.needs if outcomes.get(check.id) is Outcome.SKIPPED else ():
+            if {*run.assignment.parts.get(name, (name,))} & (unwritten | waiting.keys()):
+                waiting.setdefault(check.id, name.removeprefix("test_"))
+    return tuple(
+        Line(check.id, check.title, run.results[check.id], check.id in unwritten, waiting.get(check.id, ""))
+        for check in chosen
+    )
+
+
+def _is_unwritten(result: CheckResult) -> bool:
+    finding = result.finding
+    return finding is not None and finding.kind == "missing" and finding.detail.startswith(NOT_WRITTEN)

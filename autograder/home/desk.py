@@ -1,0 +1,127 @@
+"""What `check` does in the folder where it was typed: once, or again and again while the student works."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import sys
+from collections.abc import Callable, Sequence
+from functools import partial
+from pathlib import Path
+
+from autograder.errors import AutograderError, UsageError
+from autograder.home.check import check
+from autograder.home.page import Page
+from autograder.home.places import find
+from autograder.home.report import Report
+from autograder.home.run import Hands, Interrupted
+from autograder.home.watch import Saves
+
+FINE, FAILED, STOPPED = 0, 1, 130
+
+
+def check_here(here: Path, assignment: str | None, words: Sequence[str], *, keep_watching: bool, as_json: bool) -> int:
+    """Check the assignments that are meant, print what was found, and return the exit code.
+
+    Raises UsageError, ConfigurationError, HomeError.
+    """
+    folders = find(here, assignment)
+    desk = Desk(Page(), words, as_json=as_json)
+    try:
+        if keep_watching:
+            if len(folders) > 1:
+                raise UsageError(f"name the assignment to watch: {', '.join(folder.name for folder in folders)}")
+            return desk.watch(folders[0])
+        return desk.check_all(folders)
+    except KeyboardInterrupt:
+        sys.stderr.write("\nstopped\n")
+        return STOPPED
+    finally:
+        desk.close()
+
+
+class Desk:
+    """The page, and the process that runs checks."""
+
+    def __init__(self, page: Page, words: Sequence[str], *, as_json: bool) -> None:
+        self._page = page
+        self._words = words
+        self._as_json = as_json
+        self._hands = Hands()
+
+    def close(self) -> None:
+        """End the process."""
+        self._hands.close()
+
+    def check_all(self, folders: Sequence[Path]) -> int:
+        """Check one assignment after the other."""
+        reports = []
+        for folder in folders:
+            report = self._check(folder, lambda: False)
+            reports.append(report)
+            if not self._as_json:
+                self._show(report, many=len(folders) > 1)
+        if self._as_json:
+            sys.stdout.write(json.dumps({"assignments": [report.as_json() for report in reports]}, indent=1) + "\n")
+        return exit_code(reports)
+
+    def watch(self, folder: Path) -> int:
+        """Check again after every save, until ctrl-C."""
+        with Saves(folder) as saves:
+            try:
+                while True:
+                    seen = digest(folder)
+                    try:
+                        self._show_again(folder, self._check(folder, saves.waiting))
+                    except Interrupted:
+                        pass
+                    except UsageError as error:  # assignment.yml or the checks are being edited
+                        self._page.say(f"autograder: {error}", "red")
+                    self._hands.renew(warm=True)
+                    saves.wait_for(partial(differs, folder, seen))
+            except KeyboardInterrupt:
+                return FINE
+
+    def _check(self, folder: Path, stop: Callable[[], bool]) -> Report:
+        with self._page.waiting() as waiting:
+            return check(folder, self._words, self._hands, waiting, stop=stop)
+
+    def _show(self, report: Report, *, many: bool) -> None:
+        if many and report.untouched:
+            self._page.say(f"{report.id}  {report.title}: not begun yet")
+        else:
+            self._page.report(report)
+        if many:
+            self._page.say("")
+
+    def _show_again(self, folder: Path, report: Report) -> None:
+        if self._as_json:
+            sys.stdout.write(json.dumps(report.as_json()) + "\n")
+            sys.stdout.flush()
+            return
+        self._page.clear()
+        self._page.report(report)
+        self._page.say(f"\nwatching {folder.name}; ctrl-C ends", "dim")
+
+
+def exit_code(reports: Sequence[Report]) -> int:
+    """Return 0 where everything passed, 3 where the kit itself failed, else 1."""
+    if any(report.grader_failed for report in reports):
+        return AutograderError.exit_code
+    return FINE if all(report.passed for report in reports) else FAILED
+
+
+def digest(folder: Path) -> str:
+    """Return what changes when something is saved that a run of checks reads."""
+    found = hashlib.sha256()
+    for file in sorted([*folder.glob("*.py"), *folder.glob("*.yml")]):
+        try:
+            found.update(f"{file.name}\0".encode() + hashlib.sha256(file.read_bytes()).digest())
+        except OSError:  # an editor is just about to replace it
+            continue
+    return found.hexdigest()
+
+
+def differs(folder: Path, seen: str) -> bool:
+    """Whether a folder has another digest than before."""
+    return digest(folder) != seen

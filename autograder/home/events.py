@@ -1,0 +1,131 @@
+"""What the process that runs checks tells the terminal: one JSON line an event."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Annotated, Literal
+
+from pydantic import Field, TypeAdapter, ValidationError
+
+from autograder.home.report import Gpu, Problem
+from autograder.records import CheckResult
+
+
+@dataclass(frozen=True, slots=True)
+class Ready:
+    """torch is imported; an order may come."""
+
+    kind: Literal["ready"] = "ready"
+
+
+@dataclass(frozen=True, slots=True)
+class Started:
+    """The submission was imported for a check."""
+
+    check: str
+    """Empty: for itself, before the first check."""
+    cpu_s: float
+    """What it may use from here on, in CPU seconds."""
+    kind: Literal["started"] = "started"
+
+
+@dataclass(frozen=True, slots=True)
+class Settled:
+    """A check has its result."""
+
+    result: CheckResult
+    kind: Literal["settled"] = "settled"
+
+
+@dataclass(frozen=True, slots=True)
+class Unusable:
+    """The submission cannot be imported: no check can run."""
+
+    problem: Problem
+    kind: Literal["unusable"] = "unusable"
+
+
+@dataclass(frozen=True, slots=True)
+class Stopped:
+    """The process ends itself: the student's code has used more than it may."""
+
+    words: str
+    where: str
+    kind: Literal["stopped"] = "stopped"
+
+
+@dataclass(frozen=True, slots=True)
+class Rehearsed:
+    """The rehearsal on a make-believe GPU is over."""
+
+    gpu: Gpu
+    kind: Literal["rehearsed"] = "rehearsed"
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    """The order is carried out."""
+
+    kind: Literal["done"] = "done"
+
+
+@dataclass(frozen=True, slots=True)
+class Failed:
+    """A fault of ours, with its traceback."""
+
+    detail: str
+    kind: Literal["failed"] = "failed"
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """The process is gone. It never says so itself: the terminal's side notices."""
+
+    words: str = ""
+    where: str = ""
+    kind: Literal["ended"] = "ended"
+
+
+Event = Ready | Started | Settled | Unusable | Stopped | Rehearsed | Done | Failed | Ended
+
+_EVENT: TypeAdapter[Event] = TypeAdapter(Annotated[Event, Field(discriminator="kind")])
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """What the process is to do."""
+
+    folder: str
+    """The assignment's."""
+    wanted: tuple[str, ...]
+    """Ids of the checks to run, with those that they need."""
+    known: tuple[CheckResult, ...] = ()
+    """Results that a process before this one came to."""
+    rehearse: bool = True
+    """Whether to try the calls of passed checks on a make-believe GPU."""
+
+
+_ORDER: TypeAdapter[Order] = TypeAdapter(Order)
+
+
+def line_of(event: Event) -> bytes:
+    """Return an event as a line."""
+    return _EVENT.dump_json(event) + b"\n"
+
+
+def event_of(line: bytes) -> Event | None:
+    """Return the event of a line; None for a line that is none (a student's program can write anything)."""
+    try:
+        return _EVENT.validate_json(line)
+    except ValidationError:
+        return None
+
+
+def order_line(order: Order) -> bytes:
+    """Return an order as a line."""
+    return _ORDER.dump_json(order) + b"\n"
+
+
+def order_of(line: bytes) -> Order:
+    """Return the order of a line."""
+    return _ORDER.validate_json(line)

@@ -1,0 +1,147 @@
+"""Runs an assignment's checks in another process and takes in what that says, until every check has a result.
+
+Whatever the student's code does to the process costs one check: a new process goes on with the others.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from autograder.errors import AutograderError
+from autograder.home import events
+from autograder.home.events import Event
+from autograder.home.process import Process
+from autograder.home.report import Gpu, Problem
+from autograder.records import Assignment, CheckResult, Finding, Outcome
+
+GRACE_S = 30.0
+"""How long the process may say nothing, beyond what it allows a check: it watches the time itself."""
+
+Tell = Callable[[str], None]
+"""Takes words about what happens now, for whoever waits."""
+
+
+class HomeError(AutograderError):
+    """The kit failed on the student's machine; not their fault."""
+
+
+class Interrupted(Exception):
+    """Nobody wants this run's report any more."""
+
+
+@dataclass
+class Hands:
+    """The process at work, and a new one when that is lost."""
+
+    process: Process = field(default_factory=Process)
+
+    def renew(self, *, warm: bool = False) -> None:
+        """Replace the process; a warm one has imported all that any check may need before it is asked."""
+        self.process.close()
+        self.process = Process(warm=warm)
+
+    def close(self) -> None:
+        """End the process."""
+        self.process.close()
+
+
+@dataclass
+class Run:
+    """What has become known so far."""
+
+    assignment: Assignment
+    wanted: tuple[str, ...]
+    results: dict[str, CheckResult] = field(default_factory=dict)
+    running: str | None = None
+    """The check that the process is busy with; empty: the import before all checks."""
+    allowed_s: float = 0.0
+    problem: Problem | None = None
+    """Why no check can run."""
+    gpu: Gpu | None = None
+    ended: bool = False
+    lost: bool = False
+    """The process is gone before its end."""
+
+    @property
+    def left(self) -> bool:
+        """Whether a check that is wanted has no result."""
+        return self.problem is None and any(id_ not in self.results for id_ in self.wanted)
+
+    def complete(self, folder: Path, hands: Hands, tell: Tell, stop: Callable[[], bool]) -> None:
+        """Fill this in; every loss of the process settles a check, so it comes to an end.
+
+        Raises HomeError, and Interrupted as soon as `stop` says so.
+        """
+        while self.left:
+            tell("starting Python and torch")
+            hands.process.send(events.Order(str(folder), self.wanted, tuple(self.results.values())))
+            self.ended = self.lost = False
+            self._listen(hands, tell, stop)
+            if self.lost:
+                hands.renew()
+
+    def _listen(self, hands: Hands, tell: Tell, stop: Callable[[], bool]) -> None:
+        heard = time.monotonic()
+        while not self.ended and not self.lost:
+            if stop():
+                raise Interrupted
+            event = hands.process.next_event(0.1)
+            if event is not None:
+                heard = time.monotonic()
+                self._take(event, tell)
+            elif time.monotonic() - heard > max(30.0, 10 * self.allowed_s) + GRACE_S:
+                self._lose(Outcome.TIMED_OUT, "it does not come back, and cannot be asked where it is", "")
+
+    def _take(self, event: Event, tell: Tell) -> None:
+        match event:
+            case events.Started():
+                self.running, self.allowed_s = event.check, event.cpu_s
+                tell(self._title(event.check))
+            case events.Settled():
+                self.results[event.result.id] = event.result
+                self.running, self.allowed_s = None, 0.0
+                tell("" if self.left else "rehearsing on a make-believe GPU")
+            case events.Unusable():
+                self.problem = event.problem
+            case events.Rehearsed():
+                self.gpu = event.gpu
+            case events.Stopped():
+                self._lose(Outcome.TIMED_OUT, event.words, event.where)
+            case events.Ended():
+                self._lose(Outcome.CRASHED, event.words, event.where)
+            case events.Failed():
+                raise HomeError(f"the checks could not be run: {event.detail}")
+            case events.Done():
+                self.ended = True
+            case events.Ready():
+                pass
+
+    def _title(self, id_: str) -> str:
+        titles = {check.id: check.title for check in self.assignment.checks}
+        return titles.get(id_, f"importing {self.assignment.files[0]}")
+
+    def _lose(self, outcome: Outcome, words: str, where: str) -> None:
+        """The process is gone: that settles what it was busy with."""
+        self.lost = True
+        if self.running is None and self.left:
+            raise HomeError(f"the process that runs the checks is gone: {words}. Please report it.")
+        if self.running is None:  # all is known: a rehearsal that ends Python says nothing
+            return
+        if not self.running:
+            file, line = _place(where) or (self.assignment.files[0], 0)
+            self.problem = Problem(file, line, f"cannot be imported: {words}")
+            return
+        check = next(check for check in self.assignment.checks if check.id == self.running)
+        finding = Finding("limit", f"Your code did not answer: {words}.", where, check.hint)
+        self.results[check.id] = CheckResult(check.id, outcome, 0, check.points, finding)
+        self.running, self.allowed_s = None, 0.0
+
+
+def _place(where: str) -> tuple[str, int] | None:
+    """File and line of `rnn.py, line 31, in rnn_cell`."""
+    file, _, rest = where.partition(", line ")
+    line = rest.partition(",")[0]
+    return (file, int(line)) if line.isdecimal() else None

@@ -1,0 +1,192 @@
+"""The process that runs checks at home: `python -m autograder.home.worker`, orders on stdin, events on stdout.
+
+It imports torch before an order comes, so a spare one can wait, warm, for the next save. It limits itself as `grade`
+would (CPU seconds for each check), and can then say at which line the student's code was.
+"""
+
+from __future__ import annotations
+
+import faulthandler
+import importlib
+import os
+import queue
+import sys
+import tempfile
+import threading
+import time
+import traceback
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, BinaryIO
+
+from autograder.errors import UsageError
+from autograder.home import events
+from autograder.home.events import Order
+from autograder.home.guard import Outside, Watchdog
+from autograder.home.report import Problem
+from autograder.records import CheckResult, Outcome
+from autograder.sandbox import loading
+
+if TYPE_CHECKING:
+    from autograder.checks.bench import Bench, Wish
+    from autograder.checks.home import AtHome
+
+SLOW_IMPORT_S = 2.0
+REHEARSAL_S = 20.0
+CRASH_FILE = "crash.txt"
+"""In the folder that the process starts in: where Python was when it crashed."""
+
+
+@dataclass
+class Desk:
+    """Carries out orders."""
+
+    outside: Outside
+
+    def carry_out(self, order: Order) -> None:
+        """Run the wanted checks and rehearse their calls; everything is told as it happens."""
+        from autograder.checks.home import AtHome, home_bench
+        from autograder.checks.judge import run_checks
+
+        folder = Path(order.folder)
+        bench = home_bench(folder)
+        watchdog = Watchdog(self.outside, order.folder)
+        watchdog.start()
+        limits = bench.assignment.limits
+        opened: dict[tuple[str, str], AtHome] = {}
+        results = {result.id: result for result in order.known}
+
+        def open_student(wish: Wish) -> AtHome:
+            cpu_s = wish.check.trains_cpu_s or limits.cpu_s
+            self.outside.tell(events.Started(wish.check.id, cpu_s))
+            watchdog.allow(cpu_s)
+            desk = bench.open_student(wish)
+            assert isinstance(desk, AtHome)
+            opened[wish.check.id, wish.dtype] = desk
+            return desk
+
+        def report(result: CheckResult) -> None:
+            watchdog.rest()
+            results[result.id] = result
+            evidence = replace(result.evidence, stdout=self.outside.take_printed())
+            self.outside.tell(events.Settled(replace(result, evidence=evidence)))
+
+        watchdog.allow(limits.cpu_s)
+        self.outside.tell(events.Started("", limits.cpu_s))
+        if problem := import_problem(bench):
+            self.outside.tell(events.Unusable(replace(problem, detail=self.outside.take_printed())))
+            return
+        watchdog.rest()
+        run_checks(
+            replace(
+                bench,
+                open_student=open_student,
+                report=report,
+                known={result.id: result for result in order.known},
+                wanted=frozenset(order.wanted),
+            )
+        )
+        if missing := set(order.wanted) - set(results):
+            raise RuntimeError(f"no result of {', '.join(sorted(missing))}\n{self.outside.take_printed()}")
+        passed = [(r.id, opened[r.id, r.precision]) for r in results.values() if may_rehearse(r, bench, opened)]
+        if order.rehearse and passed:
+            from autograder.home.gpu import rehearse
+
+            watchdog.allow(REHEARSAL_S)
+            gpu = rehearse(bench.assignment, folder, [(id_, desk.session.transcript) for id_, desk in passed])
+            self.outside.tell(events.Rehearsed(gpu))
+        watchdog.rest()
+
+
+def may_rehearse(result: CheckResult, bench: Bench, opened: Mapping[tuple[str, str], AtHome]) -> bool:
+    """Whether the calls of a check can be tried again: it passed here, alone, and is no training."""
+    check = next(check for check in bench.assignment.checks if check.id == result.id)
+    runs = result.outcome is Outcome.PASSED and not result.stand_ins and check.trains_cpu_s is None
+    return runs and (result.id, result.precision) in opened
+
+
+def import_problem(bench: Bench) -> Problem | None:
+    """Return why no check can run: the submission cannot be imported, or takes too long."""
+    import torch
+
+    from autograder.checks.bench import Wish
+    from autograder.checks.case import default_dtype
+    from autograder.sandbox.faults import StudentError, StudentFault
+
+    any_check = replace(bench.assignment.checks[0], bans=None)  # under the assignment's own bans
+    file = bench.assignment.files[0]
+    took = 0.0
+    for _ in range(2):  # what the first import alone costs is that of torch's own modules
+        started = time.process_time()
+        try:
+            with default_dtype(torch.float64):
+                bench.open_student(Wish(any_check, "float64", 0))
+        except StudentFault as error:
+            frame = error.frames[-1] if isinstance(error, StudentError) and error.frames else (file, 0, "")
+            return Problem(frame[0], frame[1], f"cannot be imported: {error}")
+        took = time.process_time() - started
+        if took <= SLOW_IMPORT_S:
+            return None
+    words = f"takes {took:.1f} seconds to import, and at most {SLOW_IMPORT_S:g} are fine: every check imports it anew"
+    return Problem(file, 0, f"{words}. Put what is not a definition under `if __name__ == '__main__':`.")
+
+
+def main() -> None:
+    """Serve orders until the terminal's process closes its end or is gone."""
+    with tempfile.TemporaryFile() as printed, Path(CRASH_FILE).open("w", encoding="utf-8") as crash:
+        faulthandler.enable(crash)
+        serve(Outside(os.fdopen(os.dup(1), "wb"), printed))
+
+
+def serve(outside: Outside) -> None:
+    """Carry out orders for ever; whoever listens to them ends this process."""
+    orders: queue.SimpleQueue[bytes] = queue.SimpleQueue()
+    threading.Thread(target=_listen, args=(os.fdopen(os.dup(0), "rb"), orders), daemon=True).start()
+    _close_in(outside.printed)
+    _prepare(warm="--warm" in sys.argv)
+    sys.dont_write_bytecode = True  # what is saved twice within a second would be taken for the same
+    outside.tell(events.Ready())
+    desk = Desk(outside)
+    while True:
+        order = events.order_of(orders.get())
+        try:
+            desk.carry_out(order)
+            outside.tell(events.Done())
+        except UsageError as error:
+            outside.tell(events.Failed(str(error)))
+        except Exception:  # noqa: BLE001 - whatever else is a fault of ours, and the terminal's process says so
+            outside.tell(events.Failed(traceback.format_exc()))
+
+
+def _listen(stream: BinaryIO, orders: queue.SimpleQueue[bytes]) -> None:
+    """Pass orders on; where there can be no more, nobody waits for this process either."""
+    for line in stream:
+        orders.put(line)
+    os._exit(0)
+
+
+def _close_in(printed: BinaryIO) -> None:
+    """The student's code reads nothing, and what it prints, from C too, goes where it can be read again."""
+    nothing = os.open(os.devnull, os.O_RDONLY)
+    os.dup2(nothing, 0)
+    os.dup2(printed.fileno(), 1)
+    os.dup2(printed.fileno(), 2)
+
+
+def _prepare(*, warm: bool) -> None:
+    import torch
+
+    for module in ("autograder.checks.home", "autograder.checks.judge"):
+        importlib.import_module(module)
+    torch.set_num_threads(1)
+    loading.accommodate()
+    if warm:  # what the first optimizer and the first rehearsal would import
+        from autograder.home.gpu import warm_up
+
+        warm_up()
+        torch.optim.SGD([torch.zeros(1, requires_grad=True)]).step()
+
+
+if __name__ == "__main__":
+    main()
