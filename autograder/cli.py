@@ -74,25 +74,50 @@ def main() -> None:
 @main.command()
 @click.argument("assignments", nargs=-1)
 @click.option("--force", is_flag=True, help="Overwrite a released folder that somebody has edited.")
+@click.option(
+    "--kit",
+    "kit_folder",
+    type=click.Path(path_type=Path),
+    default=None,
+    metavar="OUT",
+    help="Also make the students' kit: the folder OUT and OUT.zip, with the assignments, the wheel and a README.",
+)
+@click.option(
+    "--wheel",
+    type=click.Path(path_type=Path, exists=True, dir_okay=False),
+    default=None,
+    help="The wheel for the kit; by default it is built from this folder.",
+)
 @course_option
 @json_option
 @explained
-def release(assignments: tuple[str, ...], force: bool, course_root: Path, as_json: bool) -> None:
+def release(
+    assignments: tuple[str, ...],
+    force: bool,
+    kit_folder: Path | None,
+    wheel: Path | None,
+    course_root: Path,
+    as_json: bool,
+) -> None:
     """Build the students' folders assignments/ from solutions/, and scan them for leaks."""
     from autograder.course import find_course
+    from autograder.release import make_kit
     from autograder.release import release as build
     from autograder.secret import make_secret
 
     root = find_course(course_root)
     make_secret(root)
     released = build(root, assignments, force=force)
+    kit = make_kit(root, assignments, kit_folder, wheel=wheel, force=force) if kit_folder else None
     if as_json:
-        click.echo(
-            json.dumps([{"id": each.id, "folder": str(each.folder), "files": list(each.files)} for each in released])
-        )
+        rows = [{"id": each.id, "folder": str(each.folder), "files": list(each.files)} for each in released]
+        made = {"folder": str(kit.folder), "zip": str(kit.zip), "files": list(kit.files)} if kit else None
+        click.echo(json.dumps(rows if made is None else {"released": rows, "kit": made}))
         return
     for each in released:
         click.echo(f"{each.id}: {len(each.files)} files in {each.folder}")
+    if kit:
+        click.echo(f"kit: {len(kit.files)} files in {kit.folder}, zipped: {kit.zip}")
 
 
 @main.command()
@@ -106,6 +131,18 @@ def check(assignment: str | None, words: tuple[str, ...], keep_watching: bool, a
     from autograder.home.desk import check_here
 
     sys.exit(check_here(Path(), assignment, words, keep_watching=keep_watching, as_json=as_json))
+
+
+@main.command()
+@click.argument("assignment", required=False)
+@click.option("--anyway", is_flag=True, help="Also what is not finished: parts not written, imports that are refused.")
+@json_option
+@explained
+def submit(assignment: str | None, anyway: bool, as_json: bool) -> None:
+    """Pack your work on ASSIGNMENT into a zip to upload, with what it is and which public checks pass."""
+    from autograder.home.desk import submit_here
+
+    sys.exit(submit_here(Path(), assignment, anyway=anyway, as_json=as_json))
 
 
 @main.command()

@@ -30,7 +30,7 @@ def check(
     """
     assignment = load_assignment(folder, complete=False)
     chosen = choose(assignment, words)
-    sources = read_sources(assignment, folder)
+    sources = [source for source in read_sources(assignment) if source.name in assignment.files]
     problems = tuple(problem for source in sources for problem in source.problems)
     gaps = tuple(gap for source in sources for gap in source.gaps)
     public = [check for check in assignment.checks if check.public]

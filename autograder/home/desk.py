@@ -1,4 +1,4 @@
-"""What `check` does in the folder where it was typed: once, or again and again while the student works."""
+"""What `check` and `submit` do in the folder where they were typed."""
 
 from __future__ import annotations
 
@@ -6,18 +6,27 @@ import hashlib
 import json
 import sys
 from collections.abc import Callable, Sequence
+from datetime import datetime
 from functools import partial
 from pathlib import Path
 
+from autograder.course import load_assignment
 from autograder.errors import AutograderError, UsageError
 from autograder.home.check import check
 from autograder.home.page import Page
 from autograder.home.places import find
+from autograder.home.reading import read_sources
 from autograder.home.report import Report
-from autograder.home.run import Hands, Interrupted
+from autograder.home.run import Hands, HomeError, Interrupted
+from autograder.home.submit import pack, refuse_unfinished
 from autograder.home.watch import Saves
 
 FINE, FAILED, STOPPED = 0, 1, 130
+
+
+def never() -> bool:
+    """Nobody interrupts."""
+    return False
 
 
 def check_here(here: Path, assignment: str | None, words: Sequence[str], *, keep_watching: bool, as_json: bool) -> int:
@@ -40,11 +49,42 @@ def check_here(here: Path, assignment: str | None, words: Sequence[str], *, keep
         desk.close()
 
 
+def submit_here(here: Path, wanted: str | None, *, anyway: bool, as_json: bool) -> int:
+    """Pack what is to be handed in, say where it lies, and return the exit code.
+
+    Raises UsageError, ConfigurationError, SubmissionError.
+    """
+    folders = find(here, wanted)
+    if len(folders) > 1:
+        raise UsageError(f"name the assignment to hand in: {', '.join(folder.name for folder in folders)}")
+    assignment = load_assignment(folders[0], complete=False)
+    sources = read_sources(assignment)
+    remarks = list(refuse_unfinished(assignment, sources, anyway=anyway))
+    desk = Desk(Page(), (), as_json=as_json)
+    report: Report | None = None
+    try:
+        report = desk.check(folders[0])
+    except HomeError as error:  # our fault, and no reason why nothing could be handed in
+        remarks.append(str(error))
+    except KeyboardInterrupt:
+        sys.stderr.write("\nstopped; nothing was packed\n")
+        return STOPPED
+    finally:
+        desk.close()
+    packed = pack(assignment, sources, report, datetime.now().astimezone())
+    if as_json:
+        said = {"zip": str(packed.zip), "files": packed.files, "replaced": packed.replaced, "remarks": remarks}
+        sys.stdout.write(json.dumps(said | {"report": report and report.as_json()}, indent=1) + "\n")
+    else:
+        desk.page.packed(packed, report, remarks)
+    return FINE
+
+
 class Desk:
     """The page, and the process that runs checks."""
 
     def __init__(self, page: Page, words: Sequence[str], *, as_json: bool) -> None:
-        self._page = page
+        self.page = page
         self._words = words
         self._as_json = as_json
         self._hands = Hands()
@@ -57,7 +97,7 @@ class Desk:
         """Check one assignment after the other."""
         reports = []
         for folder in folders:
-            report = self._check(folder, lambda: False)
+            report = self.check(folder)
             reports.append(report)
             if not self._as_json:
                 self._show(report, many=len(folders) > 1)
@@ -72,36 +112,37 @@ class Desk:
                 while True:
                     seen = digest(folder)
                     try:
-                        self._show_again(folder, self._check(folder, saves.waiting))
+                        self._show_again(folder, self.check(folder, saves.waiting))
                     except Interrupted:
                         pass
                     except UsageError as error:  # assignment.yml or the checks are being edited
-                        self._page.say(f"autograder: {error}", "red")
+                        self.page.say(f"autograder: {error}", "red")
                     self._hands.renew(warm=True)
                     saves.wait_for(partial(differs, folder, seen))
             except KeyboardInterrupt:
                 return FINE
 
-    def _check(self, folder: Path, stop: Callable[[], bool]) -> Report:
-        with self._page.waiting() as waiting:
+    def check(self, folder: Path, stop: Callable[[], bool] = never) -> Report:
+        """Check once and return the report. Raises Interrupted as soon as `stop` says so."""
+        with self.page.waiting() as waiting:
             return check(folder, self._words, self._hands, waiting, stop=stop)
 
     def _show(self, report: Report, *, many: bool) -> None:
         if many and report.untouched:
-            self._page.say(f"{report.id}  {report.title}: not begun yet")
+            self.page.say(f"{report.id}  {report.title}: not begun yet")
         else:
-            self._page.report(report)
+            self.page.report(report)
         if many:
-            self._page.say("")
+            self.page.say("")
 
     def _show_again(self, folder: Path, report: Report) -> None:
         if self._as_json:
             sys.stdout.write(json.dumps(report.as_json()) + "\n")
             sys.stdout.flush()
             return
-        self._page.clear()
-        self._page.report(report)
-        self._page.say(f"\nwatching {folder.name}; ctrl-C ends", "dim")
+        self.page.clear()
+        self.page.report(report)
+        self.page.say(f"\nwatching {folder.name}; ctrl-C ends", "dim")
 
 
 def exit_code(reports: Sequence[Report]) -> int:

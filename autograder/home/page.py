@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
 from rich.console import Console
@@ -13,6 +13,7 @@ from rich.table import Table
 from rich.text import Text
 
 from autograder.home.report import Gpu, Line, Problem, Report
+from autograder.home.submit import Packed
 from autograder.records import Outcome
 from autograder.sandbox.faults import printable
 
@@ -78,6 +79,22 @@ class Page:
             self._gpu(report.gpu)
         self._console.print()
         self._console.print(Text.assemble(("Next: ", "bold"), plain(report.next_step)))
+
+    def packed(self, packed: Packed, report: Report | None, remarks: Sequence[str]) -> None:
+        """Print where the zip lies and what is in it."""
+        if report is not None and report.lines:
+            passed = sum(line.result.outcome is Outcome.PASSED for line in report.lines)
+            self.say(
+                f"{passed} of {len(report.lines)} public checks pass, {report.earned} of {report.points} points.",
+                "green" if report.passed else "yellow",
+            )
+        problems = report.problems if report is not None else ()
+        for remark in remarks or [f"{problem.where} {problem.message}" for problem in problems]:
+            self._console.print(Text.assemble(("as it is: ", "bold yellow"), plain(remark)))
+        self.say(f"Packed {', '.join(packed.files)}{', in place of the zip from before' if packed.replaced else ''}.")
+        self._console.print()
+        self._console.print(Text.assemble(("Upload ", "bold"), plain("this file where your course collects work:")))
+        self._console.print(Text(printable(str(packed.zip))), soft_wrap=True)
 
     def _print_table(self, table: Table) -> None:
         """Print it, in a file or a pipe without the blanks that fill up its lines."""

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from autograder.course import load_assignment
 from autograder.gaps import Gap, gaps
 from autograder.home.report import Problem
 from autograder.intake.sources import MAX_FILE
@@ -31,12 +32,23 @@ class Source:
         return tuple(gap for gap in self.gaps if not gap.bonus)
 
 
-def read_sources(assignment: Assignment, folder: Path, earlier: Sequence[Path] = ()) -> tuple[Source, ...]:
-    """Return the files to hand in: the assignment's own, and behind them those of earlier ones that it builds on."""
-    paths = [*(folder / name for name in assignment.files), *earlier]
+def read_sources(assignment: Assignment) -> tuple[Source, ...]:
+    """Return what is to be handed in: the assignment's own files, and behind them those that it builds on."""
+    paths = [*(assignment.folder / name for name in assignment.files), *earlier_files(assignment)]
     own = frozenset(path.stem for path in paths)
-    beside = frozenset(path.stem for path in folder.glob("*.py")) - own
+    beside = frozenset(path.stem for path in assignment.folder.glob("*.py")) - own
     return tuple(_source(path, frozenset(assignment.importable) | own, own, beside) for path in paths)
+
+
+def earlier_files(assignment: Assignment) -> tuple[Path, ...]:
+    """Return the files of earlier assignments that are there; one that is missing is no reason to refuse."""
+    found: dict[str, Path] = {}
+    for id_ in assignment.builds_on:
+        folder = assignment.folder.parent / id_
+        earlier = load_assignment(folder, complete=False)
+        found |= {path.name: path for path in earlier_files(earlier)}
+        found |= {name: folder / name for name in earlier.files}
+    return tuple(path for path in found.values() if path.is_file())
 
 
 def _source(path: Path, importable: frozenset[str], own: frozenset[str], beside: frozenset[str]) -> Source:

@@ -17,7 +17,12 @@ MAX_ENTRIES = 2_000
 MAX_DEPTH = 16
 
 CODE = frozenset({".py", ".ipynb"})
-IGNORED = frozenset({"__MACOSX", "__pycache__", "node_modules", "site-packages", "venv", "Thumbs.db", "desktop.ini"})
+MANIFEST = "manifest.json"
+"""What `submit` writes about the files beside them; it is for people, and no word of it is believed."""
+
+IGNORED = frozenset(
+    {"__MACOSX", "__pycache__", "node_modules", "site-packages", "venv", "Thumbs.db", "desktop.ini", MANIFEST}
+)
 
 
 @dataclass(frozen=True, slots=True)

@@ -31,7 +31,7 @@ class Changes:
 
 def differences(built: Mapping[str, bytes], out: Path) -> tuple[str, ...]:
     """Return the names of files in `out` that are missing, different or too many, sorted."""
-    expected = dict(built) | {MARKER: _marker(built)}
+    expected = dict(built) | {MARKER: marker(built)}
     present = _present(out)
     return tuple(sorted(name for name in {*expected, *present} if present.get(name) != expected.get(name)))
 
@@ -48,7 +48,7 @@ def place(built: Mapping[str, bytes], out: Path, *, force: bool = False) -> Chan
         if not force:
             _refuse_edits(built, out)
         try:
-            _replace(dict(built) | {MARKER: _marker(built)}, out)
+            _replace(dict(built) | {MARKER: marker(built)}, out)
         except OSError as error:
             raise ReleaseError(f"{out}: cannot be written ({error}); the folder is as it was") from error
     return Changes(
@@ -73,7 +73,8 @@ def _digest(content: bytes) -> str:
     return hashlib.sha256(content).hexdigest()
 
 
-def _marker(built: Mapping[str, bytes]) -> bytes:
+def marker(built: Mapping[str, bytes]) -> bytes:
+    """Return the content of the marker beside what was built."""
     digests = {name: _digest(content) for name, content in sorted(built.items())}
     about = "Built by `autograder release` from solutions/; edit there and release again."
     return (json.dumps({"about": about, "sha256": digests}, indent=1) + "\n").encode()
@@ -92,12 +93,12 @@ def _refuse_edits(built: Mapping[str, bytes], out: Path) -> None:
         )
 
 
-def _released(out: Path, marker: bytes) -> dict[str, str]:
+def _released(out: Path, left: bytes) -> dict[str, str]:
     """The digests that the last release left; none where it left no marker."""
-    if not marker:
+    if not left:
         return {}
     try:
-        digests = json.loads(marker)["sha256"]
+        digests = json.loads(left)["sha256"]
         return {str(name): str(digest) for name, digest in digests.items()}
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise ReleaseError(

@@ -13,7 +13,7 @@ from autograder.course.problems import nearest
 from autograder.errors import ReleaseError, UsageError
 from autograder.records import Assignment
 from autograder.release.folder import differences, place
-from autograder.release.leaks import scan
+from autograder.release.leaks import Leak, scan
 from autograder.release.whitelist import build
 
 _SHOWN_LEAKS = 20
@@ -47,7 +47,7 @@ def release(
     Nothing is written unless every one of them builds and leaks nothing. `environment` is where the secret may stand.
     """
     variables = os.environ if environment is None else environment
-    assignments = [load_assignment(folder) for folder in _folders(course_root, assignment_ids)]
+    assignments = [load_assignment(folder) for folder in folders(course_root, assignment_ids)]
     for assignment in assignments:
         refuse_leaks(assignment, build(assignment), course_root, variables)
     return tuple(write(one, course_root / RELEASED / one.id, force=force) for one in assignments)
@@ -85,17 +85,22 @@ def refuse_leaks(
 ) -> None:
     """Raise ReleaseError with the file and line of everything in `built` that must stay with the course."""
     solution = {name: (assignment.folder / name).read_text(encoding="utf-8-sig") for name in assignment.files}
-    leaks = scan(built, solution, _hidden_texts(assignment, built), course_root, environment=environment)
+    leaks = scan(built, solution, hidden_texts(assignment, built), course_root, environment=environment)
     if leaks:
-        lines = [f"nothing was released: {assignment.id} would give away"]
-        lines += [f"  assignments/{assignment.id}/{leak}" for leak in leaks[:_SHOWN_LEAKS]]
-        if len(leaks) > _SHOWN_LEAKS:
-            lines.append(f"  and {len(leaks) - _SHOWN_LEAKS} more")
-        lines.append("Rewrite those places in other words (a handout too), or mark them as part of the solution.")
-        raise ReleaseError("\n".join(lines))
+        raise ReleaseError(in_words(assignment.id, leaks, f"assignments/{assignment.id}/"))
 
 
-def _hidden_texts(assignment: Assignment, built: Mapping[str, bytes]) -> dict[str, str]:
+def in_words(what: str, leaks: Sequence[Leak], where: str = "") -> str:
+    """Return what would be given away, and what to do about it."""
+    lines = [f"nothing was released: {what} would give away"]
+    lines += [f"  {where}{leak}" for leak in leaks[:_SHOWN_LEAKS]]
+    if len(leaks) > _SHOWN_LEAKS:
+        lines.append(f"  and {len(leaks) - _SHOWN_LEAKS} more")
+    lines.append("Rewrite those places in other words (a handout too), or mark them as part of the solution.")
+    return "\n".join(lines)
+
+
+def hidden_texts(assignment: Assignment, built: Mapping[str, bytes]) -> dict[str, str]:
     """Every Python and YAML file of the solution's folder that stays there, by its relative name."""
     texts: dict[str, str] = {}
     for path in sorted(assignment.folder.rglob("*")):
@@ -112,7 +117,8 @@ def _hidden_texts(assignment: Assignment, built: Mapping[str, bytes]) -> dict[st
     return texts
 
 
-def _folders(course_root: Path, assignment_ids: Sequence[str]) -> list[Path]:
+def folders(course_root: Path, assignment_ids: Sequence[str]) -> list[Path]:
+    """Return the solutions' folders of the named assignments, all where none is named. Raises UsageError."""
     known = {folder.name: folder for folder in assignment_folders(course_root / SOURCES)}
     if not known:
         raise UsageError(f"{course_root / SOURCES}: no folder there holds an {ASSIGNMENT_FILE}; is this the course?")

@@ -19,7 +19,7 @@ from __future__ import annotations
 
 import importlib
 import sys
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import wraps
 from types import MappingProxyType, ModuleType
 from typing import Any
@@ -56,28 +56,31 @@ class RNNCell(nn.RNNCell):
 
 def rnn_forward(cell: Any, x: Tensor, h0: Tensor | None = None) -> tuple[Tensor, Tensor]:
     """All states (B, T, H) and the last one (B, H) of torch's RNN with the cell's weights, from x (B, T, I)."""
-    weights = [cell.weight_ih, cell.weight_hh, cell.bias_ih, cell.bias_hh]
-    run = torch.rnn_relu if cell.nonlinearity == "relu" else torch.rnn_tanh
-    start = x.new_zeros(x.shape[0], cell.hidden_size) if h0 is None else h0
-    out, h_n = run(x, start[None], weights, True, 1, 0.0, False, False, True)
+    out, h_n = _rnn(x, [cell], None if h0 is None else h0[None])
     return out, h_n[0]
 
 
 class RNN(nn.Module):
-    """Layers of `torch.nn.RNNCell` under the course's names, `cells.{l}.*`, run as torch's RNN."""
+    """`torch.nn.RNN` with the names of its weights under `cells.{l}`."""
 
     def __init__(self, input_size: int, hidden_size: int, num_layers: int = 1, nonlinearity: str = "tanh") -> None:
         super().__init__()
-        sizes = [input_size] + [hidden_size] * (num_layers - 1)
-        self.cells = nn.ModuleList(nn.RNNCell(size, hidden_size, nonlinearity=nonlinearity) for size in sizes)
+        self.cells = nn.ModuleList([nn.RNNCell(input_size, hidden_size, nonlinearity=nonlinearity)])
+        for _ in range(1, num_layers):
+            self.cells.append(nn.RNNCell(hidden_size, hidden_size, nonlinearity=nonlinearity))
 
     def forward(self, x: Tensor, h0: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """All states of the last layer (B, T, H) and the last state of every layer (L, B, H)."""
-        last = []
-        for layer, cell in enumerate(self.cells):
-            x, h_n = rnn_forward(cell, x, None if h0 is None else h0[layer])
-            last.append(h_n)
-        return x, torch.stack(last)
+        return _rnn(x, list(self.cells), h0)
+
+
+def _rnn(x: Tensor, cells: Sequence[Any], h0: Tensor | None) -> tuple[Tensor, Tensor]:
+    """Torch's RNN with the weights of the cells, one a layer."""
+    weights = [getattr(cell, name) for cell in cells for name in ("weight_ih", "weight_hh", "bias_ih", "bias_hh")]
+    run = torch.rnn_relu if cells[0].nonlinearity == "relu" else torch.rnn_tanh
+    hx = torch.zeros(len(cells), len(x), cells[0].hidden_size).to(x) if h0 is None else h0
+    out, h_n = run(x, hx, weights, True, len(cells), 0.0, False, False, True)
+    return out, h_n
 
 
 def lstm_cell(
