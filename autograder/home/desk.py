@@ -107,6 +107,7 @@ class Desk:
 
     def watch(self, folder: Path) -> int:
         """Check again after every save, until ctrl-C."""
+        self._hands.warm = True
         with Saves(folder) as saves:
             try:
                 while True:
@@ -117,7 +118,7 @@ class Desk:
                         pass
                     except UsageError as error:  # assignment.yml or the checks are being edited
                         self.page.say(f"autograder: {error}", "red")
-                    self._hands.renew(warm=True)
+                    self._hands.renew()
                     saves.wait_for(partial(differs, folder, seen))
             except KeyboardInterrupt:
                 return FINE

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Annotated, Literal
 
 from pydantic import Field, TypeAdapter, ValidationError
@@ -95,14 +97,22 @@ _EVENT: TypeAdapter[Event] = TypeAdapter(Annotated[Event, Field(discriminator="k
 class Order:
     """What the process is to do."""
 
-    folder: str
-    """The assignment's."""
+    folder_bytes: str
+    """The assignment's folder as the system names it, in hexadecimal: a name may be no text in this locale."""
     wanted: tuple[str, ...]
     """Ids of the checks to run, with those that they need."""
     known: tuple[CheckResult, ...] = ()
     """Results that a process before this one came to."""
-    rehearse: bool = True
-    """Whether to try the calls of passed checks on a make-believe GPU."""
+
+    @property
+    def folder(self) -> Path:
+        """The assignment's folder."""
+        return Path(os.fsdecode(bytes.fromhex(self.folder_bytes)))
+
+
+def order(folder: Path, wanted: tuple[str, ...], known: tuple[CheckResult, ...] = ()) -> Order:
+    """Return the order to run the checks `wanted` of the assignment in `folder`."""
+    return Order(os.fsencode(folder).hex(), wanted, known)
 
 
 _ORDER: TypeAdapter[Order] = TypeAdapter(Order)

@@ -55,16 +55,17 @@ class Watchdog:
     """Ends this process when the student's code has used up what it may, and says where it was."""
 
     outside: Outside
-    folder: str
+    folder: str = ""
+    """The student's; where a line of theirs is looked for."""
     main: int = field(default_factory=lambda: threading.main_thread().ident or 0)
     _limits: tuple[float, float] | None = None
     """CPU seconds of this process and a reading of the clock at which it is over."""
     _allowed: tuple[float, float] = (0.0, 0.0)
 
-    def allow(self, cpu_s: float) -> None:
-        """Start anew: from here on this many CPU seconds, and a wall clock that ends only who waits."""
+    def allow(self, cpu_s: float, slack_s: float = 0.0) -> None:
+        """Start anew: from here on this many CPU seconds (and some of ours), and a wall clock that ends who waits."""
         self._allowed = cpu_s, max(30.0, 10 * cpu_s)
-        self._limits = time.process_time() + self._allowed[0], time.monotonic() + self._allowed[1]
+        self._limits = time.process_time() + cpu_s + slack_s, time.monotonic() + self._allowed[1]
 
     def rest(self) -> None:
         """No limit until the next `allow`."""

@@ -37,6 +37,7 @@ class Process:
             env=os.environ | SINGLE | {"TORCHDYNAMO_DISABLE": "1", "PYTHONUTF8": "1"},
             **_group(),
         )
+        self._ended: Ended | None = None
         self._said: queue.SimpleQueue[Event] = queue.SimpleQueue()
         self._ending = threading.Lock()
         threading.Thread(target=self._listen, daemon=True).start()
@@ -49,11 +50,11 @@ class Process:
             self._process.stdin.flush()
 
     def next_event(self, timeout: float) -> Event | None:
-        """Return what it said next; None where it said nothing for so many seconds."""
+        """Return what it said next; None where it said nothing for so many seconds. Its end is said again and again."""
         try:
             return self._said.get(timeout=timeout)
         except queue.Empty:
-            return None
+            return self._ended
 
     def close(self) -> None:
         """End it, whatever it does, and everything that it started."""
@@ -73,7 +74,8 @@ class Process:
             for line in self._process.stdout:
                 if event := events.event_of(line):
                     self._said.put(event)
-        self._said.put(self._last_words())
+        self._ended = self._last_words()
+        self._said.put(self._ended)
 
     def _last_words(self) -> Ended:
         code = self._process.wait()

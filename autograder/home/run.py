@@ -37,11 +37,20 @@ class Hands:
     """The process at work, and a new one when that is lost."""
 
     process: Process = field(default_factory=Process)
+    warm: bool = False
+    """Whether a new process imports all that any check may need before it is asked."""
+    used: bool = False
 
-    def renew(self, *, warm: bool = False) -> None:
-        """Replace the process; a warm one has imported all that any check may need before it is asked."""
-        self.process.close()
-        self.process = Process(warm=warm)
+    def send(self, order: events.Order) -> None:
+        """Give an order."""
+        self.used = True
+        self.process.send(order)
+
+    def renew(self) -> None:
+        """Replace a process that has been used."""
+        if self.used:
+            self.process.close()
+            self.process, self.used = Process(warm=self.warm), False
 
     def close(self) -> None:
         """End the process."""
@@ -77,11 +86,13 @@ class Run:
         """
         while self.left:
             tell("starting Python and torch")
-            hands.process.send(events.Order(str(folder), self.wanted, tuple(self.results.values())))
+            hands.send(events.order(folder, self.wanted, tuple(self.results.values())))
             self.ended = self.lost = False
-            self._listen(hands, tell, stop)
-            if self.lost:
-                hands.renew()
+            try:
+                self._listen(hands, tell, stop)
+            finally:
+                if not self.ended:  # lost, or busy with what nobody wants any more
+                    hands.renew()
 
     def _listen(self, hands: Hands, tell: Tell, stop: Callable[[], bool]) -> None:
         heard = time.monotonic()

@@ -33,7 +33,10 @@ if TYPE_CHECKING:
     from autograder.checks.home import AtHome
 
 SLOW_IMPORT_S = 2.0
-REHEARSAL_S = 20.0
+IMPORT_S, REHEARSAL_S = 10.0, 20.0
+"""CPU seconds after which an import, and a rehearsal, is stopped."""
+SLACK_S = 1.0
+"""CPU seconds of a check that are not the student's: its own work, looking up bans."""
 CRASH_FILE = "crash.txt"
 """In the folder that the process starts in: where Python was when it crashed."""
 
@@ -43,16 +46,22 @@ class Desk:
     """Carries out orders."""
 
     outside: Outside
+    watchdog: Watchdog
 
     def carry_out(self, order: Order) -> None:
         """Run the wanted checks and rehearse their calls; everything is told as it happens."""
+        self.watchdog.folder = str(order.folder)
+        try:
+            self._carry_out(order)
+        finally:
+            self.watchdog.rest()
+
+    def _carry_out(self, order: Order) -> None:
         from autograder.checks.home import AtHome, home_bench
         from autograder.checks.judge import run_checks
 
-        folder = Path(order.folder)
+        folder = order.folder
         bench = home_bench(folder)
-        watchdog = Watchdog(self.outside, order.folder)
-        watchdog.start()
         limits = bench.assignment.limits
         opened: dict[tuple[str, str], AtHome] = {}
         results = {result.id: result for result in order.known}
@@ -60,24 +69,24 @@ class Desk:
         def open_student(wish: Wish) -> AtHome:
             cpu_s = wish.check.trains_cpu_s or limits.cpu_s
             self.outside.tell(events.Started(wish.check.id, cpu_s))
-            watchdog.allow(cpu_s)
+            self.watchdog.allow(cpu_s, SLACK_S)
             desk = bench.open_student(wish)
             assert isinstance(desk, AtHome)
             opened[wish.check.id, wish.dtype] = desk
             return desk
 
         def report(result: CheckResult) -> None:
-            watchdog.rest()
+            self.watchdog.rest()
             results[result.id] = result
             evidence = replace(result.evidence, stdout=self.outside.take_printed())
             self.outside.tell(events.Settled(replace(result, evidence=evidence)))
 
-        watchdog.allow(limits.cpu_s)
-        self.outside.tell(events.Started("", limits.cpu_s))
+        self.watchdog.allow(IMPORT_S)
+        self.outside.tell(events.Started("", IMPORT_S))
         if problem := import_problem(bench):
             self.outside.tell(events.Unusable(replace(problem, detail=self.outside.take_printed())))
             return
-        watchdog.rest()
+        self.watchdog.rest()
         run_checks(
             replace(
                 bench,
@@ -90,13 +99,12 @@ class Desk:
         if missing := set(order.wanted) - set(results):
             raise RuntimeError(f"no result of {', '.join(sorted(missing))}\n{self.outside.take_printed()}")
         passed = [(r.id, opened[r.id, r.precision]) for r in results.values() if may_rehearse(r, bench, opened)]
-        if order.rehearse and passed:
+        if passed:
             from autograder.home.gpu import rehearse
 
-            watchdog.allow(REHEARSAL_S)
+            self.watchdog.allow(REHEARSAL_S)
             gpu = rehearse(bench.assignment, folder, [(id_, desk.session.transcript) for id_, desk in passed])
             self.outside.tell(events.Rehearsed(gpu))
-        watchdog.rest()
 
 
 def may_rehearse(result: CheckResult, bench: Bench, opened: Mapping[tuple[str, str], AtHome]) -> bool:
@@ -147,7 +155,9 @@ def serve(outside: Outside) -> None:
     _prepare(warm="--warm" in sys.argv)
     sys.dont_write_bytecode = True  # what is saved twice within a second would be taken for the same
     outside.tell(events.Ready())
-    desk = Desk(outside)
+    watchdog = Watchdog(outside)
+    watchdog.start()
+    desk = Desk(outside, watchdog)
     while True:
         order = events.order_of(orders.get())
         try:

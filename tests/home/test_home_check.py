@@ -1,0 +1,227 @@
+"""`check` on what students write: right, wrong, half done, and in every kind of trouble."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from autograder.course import load_assignment
+from autograder.errors import ConfigurationError, UsageError
+from autograder.home import worker
+from autograder.home.check import check
+from autograder.home.report import Report
+from autograder.home.run import Hands, Interrupted
+from autograder.records import Outcome
+
+Checked = Callable[..., Report]
+Edited = Callable[..., str]
+DOUBLE = "    return 2 * x"
+CELL = "    return torch.tanh(x @ weight_ih.T + bias_ih + h @ weight_hh.T + bias_hh)"
+
+
+def outcomes(report: Report) -> dict[str, str]:
+    """Check id without `test_` -> outcome."""
+    return {line.id.removeprefix("test_"): line.result.outcome.value for line in report.lines}
+
+
+def test_right_work_passes_and_is_to_be_handed_in(checked: Checked, edited: Edited) -> None:
+    """All points, no problem, ready for a GPU, and the next step is `submit`."""
+    report = checked(edited())
+    assert report.passed
+    assert (report.earned, report.points) == (35, 35)
+    assert not report.untouched
+    assert not report.gaps
+    assert report.gpu is not None
+    assert not report.gpu.findings
+    assert "autograder submit t1_tiny" in report.next_step
+
+
+def test_a_stub_is_not_wrong_but_to_be_written(checked: Checked) -> None:
+    """Nothing failed: every check is to be written or waits, and the next step is the first gap with its section."""
+    report = checked()
+    assert report.untouched
+    assert not report.passed
+    assert [line.unwritten for line in report.lines] == [True, True, True]
+    assert [gap.name for gap in report.gaps] == ["double", "rnn_cell", "run", "fit"]
+    assert report.next_step.startswith("Write `double` (tiny.py, line ")
+    assert "handout.md" in report.next_step
+
+
+def test_a_mistake_comes_with_its_hint_and_what_builds_on_it_goes_on(checked: Checked, edited: Edited) -> None:
+    """The cell is wrong: its check fails with a hint, `run` passes with a right cell in its place."""
+    report = checked(edited((CELL, CELL.replace("torch.tanh", "torch.relu"))))
+    assert outcomes(report) == {"double": "passed", "rnn_cell": "failed", "run_one_step": "passed"}
+    failed, follows = report.lines[1].result, report.lines[2].result
+    assert failed.finding is not None
+    assert failed.finding.hint.startswith("h' = tanh")
+    assert follows.stand_ins == ("rnn_cell",)
+    assert report.next_step.startswith("Mend rnn_cell")
+    assert "-k rnn_cell" in report.next_step
+
+
+def test_what_waits_for_an_unwritten_part_did_not_fail(
+    checked: Checked, desk: Any, hands: Hands, edited: Edited
+) -> None:
+    """A check that needs an unwritten one waits for it by name."""
+    folder = desk(edited((DOUBLE, "    raise NotImplementedError(\"write double: see handout.md, '1. Doubling'\")")))
+    public = folder / "test_public.py"
+    public.write_text(
+        public.read_text(encoding="utf-8").replace('@needs("rnn_cell")', '@needs("test_double")'), "utf-8"
+    )
+    report = check(folder, (), hands, lambda _: None)
+    assert report.lines[2].waits_for == "double"
+    assert report.next_step.startswith("Write `double`")
+
+
+@pytest.mark.parametrize(
+    ("body", "outcome", "words"),
+    [
+        ("    while True:\n        x = x + 0", Outcome.TIMED_OUT, "1 seconds of CPU time"),
+        ("    import ctypes\n    ctypes.string_at(0)", Outcome.CRASHED, "crashed Python"),
+        ("    import os\n    os._exit(0)", Outcome.CRASHED, "ended Python with exit code 0"),
+    ],
+    ids=["endless", "crash", "exit"],
+)
+def test_a_lost_process_costs_one_check(
+    checked: Checked, edited: Edited, body: str, outcome: Outcome, words: str
+) -> None:
+    """An endless loop, a crash or an exit settles its own check, with its line, and the others run all the same."""
+    report = checked(edited((DOUBLE, body)))
+    result = report.lines[0].result
+    assert result.outcome is outcome
+    assert result.finding is not None
+    assert words in result.finding.message
+    if outcome is not Outcome.CRASHED or "crashed" in words:
+        assert result.finding.where.startswith("tiny.py, line ")
+        assert result.finding.where.endswith("in double")
+    assert outcomes(report) | {"double": ""} == {"double": "", "rnn_cell": "passed", "run_one_step": "passed"}
+
+
+@pytest.mark.parametrize(
+    ("code", "words"),
+    [
+        ("import sys\nsys.exit(3)", "SystemExit"),
+        ("import os\nos._exit(3)", "ended Python with exit code 3"),
+        ("undefined_name", "undefined_name"),
+        ("print('so far')\nraise ValueError('too bad')", "too bad"),
+    ],
+    ids=["exit", "hard exit", "name", "raise"],
+)
+def test_what_cannot_be_imported_says_where(checked: Checked, edited: Edited, code: str, words: str) -> None:
+    """Whatever a file does while it is imported becomes one problem, and no check runs."""
+    report = checked(f"{edited()}\n{code}\n")
+    assert len(report.problems) == 1
+    assert not report.lines
+    assert "cannot be imported" in report.problems[0].message
+    assert words in report.problems[0].message
+    assert report.next_step.startswith("Mend tiny.py")
+    if "print" in code:
+        assert "so far" in report.problems[0].detail
+
+
+def test_what_a_check_prints_is_shown_with_it(checked: Checked, edited: Edited) -> None:
+    """Prints of Python and of C stand beside the check that made them, and reading finds nothing."""
+    body = "    print('shape', x.shape)\n    import os\n    os.write(1, b'from C')\n    return x * len(input())"
+    result = checked(edited((DOUBLE, body))).lines[0].result
+    assert "shape torch.Size([1, 3])" in result.evidence.stdout
+    assert "from C" in result.evidence.stdout
+    assert result.finding is not None
+    assert "EOFError" in result.finding.message
+
+
+@pytest.mark.parametrize(
+    ("content", "line", "words", "fatal"),
+    [
+        (b"def f(:\n", 1, "not valid Python", True),
+        (b"x = 1\n\ny = '\xb0\xa1'\n", 3, "not UTF-8", True),
+        (b"", 0, "empty", True),
+        (b"x = 1\0\n", 0, "", True),
+        (b"import pandas\n", 1, "`import pandas`", False),
+        (b"def f():\n    from helper import g\n", 2, "helper.py is not handed in", False),
+        (b"x = " + b"-" * 20_000 + b"1\n", 0, "", True),
+    ],
+    ids=["syntax", "encoding", "empty", "null", "import", "own module", "deep"],
+)
+def test_what_reading_shows_needs_no_process(
+    desk: Callable[..., Path], content: bytes, line: int, words: str, fatal: bool
+) -> None:
+    """What is wrong with a file as a text is said without torch, with its line."""
+    folder = desk()
+    (folder / "tiny.py").write_bytes(content)
+    (folder / "helper.py").write_text("def g(): ...\n", encoding="utf-8")
+    report = check(folder, (), None, lambda _: None)  # type: ignore[arg-type] - no process may be needed
+    assert len(report.problems) == 1
+    problem = report.problems[0]
+    assert words in problem.message
+    assert problem.fatal is fatal
+    assert line in {0, problem.line}
+
+
+@pytest.mark.parametrize(
+    "change", [lambda b: b.replace(b"\n", b"\r\n"), lambda b: b"\xef\xbb\xbf" + b], ids=["CRLF", "BOM"]
+)
+def test_a_file_from_windows_is_the_same_file(
+    desk: Callable[..., Path], hands: Hands, edited: Edited, change: Callable[[bytes], bytes]
+) -> None:
+    """Line ends and byte order marks of Windows change nothing, nor do blanks and other letters in the path."""
+    folder = desk(where="과제 é")
+    assert check(folder, (), hands, lambda _: None).untouched
+    (folder / "tiny.py").write_bytes((folder / "tiny.py").read_bytes().replace(b"\n", b"\r\n"))
+    assert check(folder, ("double",), hands, lambda _: None).untouched
+    (folder / "tiny.py").write_bytes(change(edited().encode()))
+    assert check(folder, (), hands, lambda _: None).passed
+
+
+def test_chosen_checks_bring_what_they_build_on(checked: Checked, edited: Edited) -> None:
+    """`-k run` shows one check, and that the cell under it is wrong is still known."""
+    report = checked(edited((CELL, CELL.replace("torch.tanh", "torch.relu"))), "RUN")
+    assert outcomes(report) == {"run_one_step": "passed"}
+    assert report.lines[0].result.stand_ins == ("rnn_cell",)
+    assert report.chosen == ("RUN",)
+
+
+def test_nothing_is_chosen_by_a_word_that_no_check_has(checked: Checked, edited: Edited) -> None:
+    """A misspelt word is a usage error with the nearest name."""
+    with pytest.raises(UsageError, match=r"dubble.*did you mean `double`"):
+        checked(edited(), "dubble")
+
+
+def test_an_edited_check_file_is_named(desk: Callable[..., Path]) -> None:
+    """A check file that somebody has broken is an error with its line, not a verdict on the student."""
+    folder = desk()
+    (folder / "test_public.py").write_text("def test_x(:\n", encoding="utf-8")
+    with pytest.raises(ConfigurationError, match=r"test_public\.py:1"):
+        check(folder, (), None, lambda _: None)  # type: ignore[arg-type] - no process may be needed
+
+
+def test_a_run_that_nobody_wants_ends(desk: Callable[..., Path], hands: Hands, edited: Edited) -> None:
+    """`stop` ends a run at once, and the next one is not troubled by it."""
+    folder = desk(edited())
+    with pytest.raises(Interrupted):
+        check(folder, (), hands, lambda _: None, stop=lambda: True)
+    assert check(folder, (), hands, lambda _: None).passed
+
+
+def test_an_import_that_takes_long_is_a_problem(
+    local_bench: Any, tiny: Any, edited: Edited, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What takes its time at every import is named, with where such code belongs."""
+    busy = "\nimport time\nsince = time.process_time()\nwhile time.process_time() < since + 0.3:\n    pass\n"
+    monkeypatch.setattr(worker, "SLOW_IMPORT_S", 0.25)
+    bench, _ = local_bench(tiny, edited() + busy)
+    problem = worker.import_problem(bench)
+    assert problem is not None
+    assert "seconds to import" in problem.message
+    assert "__main__" in problem.message
+    monkeypatch.setattr(worker, "SLOW_IMPORT_S", 30.0)
+    assert worker.import_problem(bench) is None
+
+
+def test_the_kit_finds_its_checks_by_itself(desk: Callable[..., Path]) -> None:
+    """A released folder loads without the course around it."""
+    assert [check.id for check in load_assignment(desk(), complete=False).checks] == [
+        "test_double", "test_rnn_cell", "test_run_one_step",
+    ]  # fmt: skip
