@@ -46,6 +46,7 @@ def check(
         chosen=tuple(words),
         gaps=gaps,
         gpu=run.gpu,
+        earlier=run.earlier,
         untouched=is_untouched(folder, assignment.files),
         grader_failed=any(result.outcome is Outcome.GRADER_ERROR for result in run.results.values()),
     )

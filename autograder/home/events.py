@@ -10,7 +10,7 @@ from typing import Annotated, Literal
 from pydantic import Field, TypeAdapter, ValidationError
 
 from autograder.home.report import Gpu, Problem
-from autograder.records import CheckResult
+from autograder.records import CheckResult, EarlierPart
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +29,14 @@ class Started:
     cpu_s: float
     """What it may use from here on, in CPU seconds."""
     kind: Literal["started"] = "started"
+
+
+@dataclass(frozen=True, slots=True)
+class Imported:
+    """The submission can be imported."""
+
+    earlier: tuple[EarlierPart, ...]
+    kind: Literal["imported"] = "imported"
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +96,7 @@ class Ended:
     kind: Literal["ended"] = "ended"
 
 
-Event = Ready | Started | Settled | Unusable | Stopped | Rehearsed | Done | Failed | Ended
+Event = Ready | Started | Imported | Settled | Unusable | Stopped | Rehearsed | Done | Failed | Ended
 
 _EVENT: TypeAdapter[Event] = TypeAdapter(Annotated[Event, Field(discriminator="kind")])
 

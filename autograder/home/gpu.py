@@ -11,7 +11,6 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 import torch
@@ -20,9 +19,8 @@ from torch._subclasses.fake_tensor import FakeTensorMode
 
 from autograder.errors import WireError
 from autograder.home.report import Gpu, Problem
-from autograder.records import Assignment
-from autograder.sandbox import loading, wire
-from autograder.sandbox.remote import Exchange
+from autograder.sandbox import wire
+from autograder.sandbox.remote import Exchange, LocalTransport
 from autograder.sandbox.worker import Executor, describe
 
 _MISMATCH = re.compile(r"two (different )?devices|on the same device")
@@ -33,29 +31,32 @@ ADVICE = (
 )
 
 
-def rehearse(assignment: Assignment, folder: Path, transcripts: Iterable[tuple[str, Sequence[Exchange]]]) -> Gpu:
-    """Return what the calls of each check (its id and transcript) show on a make-believe GPU."""
+def rehearse(desk: LocalTransport, transcripts: Iterable[tuple[str, Sequence[Exchange]]]) -> Gpu:
+    """Return what the calls of each check (its id and transcript) show on a make-believe GPU.
+
+    `desk` has the submission, imported without bans: an operator may be made of a banned one there.
+    """
     findings: dict[str, Problem] = {}
     ready: list[str] = []
     untested: list[str] = []
     mode = FakeTensorMode(allow_non_fake_inputs=True)
-    module = loading.import_apart([folder], assignment.module)
     for check, transcript in transcripts:
         try:
-            _Rehearsal(mode, Executor(module, folder)).play(transcript)
+            with desk.guard():
+                _Rehearsal(mode, desk.executor).play(transcript)
             ready.append(check)
         except KeyboardInterrupt:
             raise
         except BaseException as error:  # noqa: BLE001 - the student's code runs here, and fakes raise what they like
-            if finding := _finding(error, folder):
+            if finding := _finding(error, desk.executor.folder):
                 findings.setdefault(finding.where, finding)
             else:
                 untested.append(check)
     return Gpu(tuple(findings.values()), tuple(ready), tuple(untested), ADVICE if findings else "")
 
 
-def _finding(error: BaseException, folder: Path) -> Problem | None:
-    described = describe(error, str(folder))
+def _finding(error: BaseException, folder: str) -> Problem | None:
+    described = describe(error, folder)
     if not described["frames"] or not _MISMATCH.search(described["message"]):
         return None
     file, line, function = described["frames"][-1]

@@ -67,6 +67,10 @@ class Page:
         self._console.print()
         for problem in report.problems:
             self._problem(problem)
+        for part in report.earlier:
+            self.say(f"uses {part.words}", "dim")
+        if report.earlier:
+            self._console.print()
         table = Table.grid(padding=(0, 1))
         table.add_column(width=9, no_wrap=True)
         table.add_column(ratio=1)

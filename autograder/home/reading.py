@@ -7,7 +7,6 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from autograder.course import load_assignment
 from autograder.gaps import Gap, gaps
 from autograder.home.report import Problem
 from autograder.intake.sources import MAX_FILE
@@ -35,20 +34,16 @@ class Source:
 def read_sources(assignment: Assignment) -> tuple[Source, ...]:
     """Return what is to be handed in: the assignment's own files, and behind them those that it builds on."""
     paths = [*(assignment.folder / name for name in assignment.files), *earlier_files(assignment)]
-    own = frozenset(path.stem for path in paths)
+    own = frozenset(Path(name).stem for name in (*assignment.files, *assignment.earlier_files))
     beside = frozenset(path.stem for path in assignment.folder.glob("*.py")) - own
     return tuple(_source(path, frozenset(assignment.importable) | own, own, beside) for path in paths)
 
 
 def earlier_files(assignment: Assignment) -> tuple[Path, ...]:
     """Return the files of earlier assignments that are there; one that is missing is no reason to refuse."""
-    found: dict[str, Path] = {}
-    for id_ in assignment.builds_on:
-        folder = assignment.folder.parent / id_
-        earlier = load_assignment(folder, complete=False)
-        found |= {path.name: path for path in earlier_files(earlier)}
-        found |= {name: folder / name for name in earlier.files}
-    return tuple(path for path in found.values() if path.is_file())
+    beside = assignment.folder.parent
+    paths = [beside / used.id / name for used in assignment.builds_on for name in used.files]
+    return tuple(path for path in paths if path.is_file())
 
 
 def _source(path: Path, importable: frozenset[str], own: frozenset[str], beside: frozenset[str]) -> Source:

@@ -8,7 +8,7 @@ from typing import Any
 from pydantic import TypeAdapter
 
 from autograder.gaps import Gap
-from autograder.records import CheckResult
+from autograder.records import CheckResult, EarlierPart
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +69,8 @@ class Report:
     """The words of `-k`; empty: all checks."""
     gaps: tuple[Gap, ...] = ()
     gpu: Gpu | None = None
+    earlier: tuple[EarlierPart, ...] = ()
+    """Parts of earlier assignments that this one uses."""
     untouched: bool = False
     """The files are as they were released."""
     next_step: str = ""

@@ -15,7 +15,7 @@ from autograder.home import events
 from autograder.home.events import Event
 from autograder.home.process import Process
 from autograder.home.report import Gpu, Problem
-from autograder.records import Assignment, CheckResult, Finding, Outcome
+from autograder.records import Assignment, CheckResult, EarlierPart, Finding, Outcome
 
 GRACE_S = 30.0
 """How long the process may say nothing, beyond what it allows a check: it watches the time itself."""
@@ -70,6 +70,7 @@ class Run:
     problem: Problem | None = None
     """Why no check can run."""
     gpu: Gpu | None = None
+    earlier: tuple[EarlierPart, ...] = ()
     ended: bool = False
     lost: bool = False
     """The process is gone before its end."""
@@ -111,6 +112,8 @@ class Run:
             case events.Started():
                 self.running, self.allowed_s = event.check, event.cpu_s
                 tell(self._title(event.check))
+            case events.Imported():
+                self.earlier = event.earlier
             case events.Settled():
                 self.results[event.result.id] = event.result
                 self.running, self.allowed_s = None, 0.0
@@ -119,16 +122,13 @@ class Run:
                 self.problem = event.problem
             case events.Rehearsed():
                 self.gpu = event.gpu
-            case events.Stopped():
-                self._lose(Outcome.TIMED_OUT, event.words, event.where)
-            case events.Ended():
-                self._lose(Outcome.CRASHED, event.words, event.where)
+            case events.Stopped() | events.Ended():
+                stopped = isinstance(event, events.Stopped)
+                self._lose(Outcome.TIMED_OUT if stopped else Outcome.CRASHED, event.words, event.where)
             case events.Failed():
                 raise HomeError(f"the checks could not be run: {event.detail}")
             case events.Done():
                 self.ended = True
-            case events.Ready():
-                pass
 
     def _title(self, id_: str) -> str:
         titles = {check.id: check.title for check in self.assignment.checks}

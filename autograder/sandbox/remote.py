@@ -32,13 +32,13 @@ class LocalTransport:
     """A worker in this process: the student's own at home, the reference solution in the judge."""
 
     def __init__(self, executor: Executor, guard: Callable[[], AbstractContextManager[object]] = nullcontext) -> None:
-        self._executor = executor
-        self._guard = guard
+        self.executor = executor
+        self.guard = guard
 
     def exchange(self, frame: bytes) -> bytes:
         """Return the worker's answer, computed under the guard (bans in force only while the student's code runs)."""
-        with self._guard():
-            return self._executor.reply(frame)
+        with self.guard():
+            return self.executor.reply(frame)
 
 
 @dataclass(frozen=True, slots=True)

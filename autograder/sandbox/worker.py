@@ -66,7 +66,7 @@ class Executor:
         kept: Kept | None = None,
     ) -> None:
         self._module = module
-        self._folder = str(folder)
+        self.folder = str(folder)
         self._refused = refused
         self._kept = kept or Kept()
         self._operations: Mapping[str, Callable[..., dict[str, Any]]] = {
@@ -88,7 +88,7 @@ class Executor:
         except BaseException as error:  # whatever a submission raises, SystemExit among it, is data
             if isinstance(error, KeyboardInterrupt) and signal.getsignal(signal.SIGINT) is not signal.SIG_IGN:
                 raise  # ctrl-C of whoever sits here; where signals of the terminal are ignored, it is the submission's
-            return self._pack(number, {"error": describe(error, self._folder)})
+            return self._pack(number, {"error": describe(error, self.folder)})
 
     def perform(self, request: Mapping[str, Any]) -> dict[str, Any]:
         """Return the answer to a question without its number; what a submission raises comes out as it is."""

@@ -80,7 +80,7 @@ def rehearsed(tiny: Assignment, tmp_path: Path) -> Callable[[Asks], Gpu]:
         torch.set_default_dtype(torch.float64)
         try:
             asks(desk.session.root, torch.ones(2, 3))
-            return rehearse(tiny, tmp_path, [("test", desk.session.transcript)])
+            return rehearse(desk.session.transport, [("test", desk.session.transcript)])
         finally:
             torch.set_default_dtype(before)
 
