@@ -21,7 +21,7 @@ from autograder.release.pages import Page, pages
 from autograder.secret import PLACE, VARIABLE
 
 _NOTHING: Mapping[str, str] = MappingProxyType({})
-_WHEEL = ".whl!"
+_WHEEL = ".whl"
 _LONG = 12
 """Tokens from which a line of the solution may not stand in a public check either: shorter ones are idioms."""
 

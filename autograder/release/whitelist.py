@@ -125,9 +125,10 @@ def _readme(assignment: Assignment) -> str:
 
 1. Read [handout.md](handout.md){korean}: what to write, the shapes, the equations and their sources.
 2. Fill in {names}: replace every `raise NotImplementedError(...)`, from top to bottom. Names and signatures stay.
-3. Check as often as you like, from the folder that holds `assignments/`:
-   `pytest assignments/{assignment.id}` runs the public checks (`-k NAME` picks some of them).
-4. Hand in {names} where your course collects it.{_readme_on_earlier(assignment)}
+3. Check as often as you like: `autograder check`, in this folder, runs the public checks and says what comes next
+   (`-k NAME` picks some of them, `--watch` runs them whenever you save). `pytest assignments/{assignment.id}`, from the
+   folder that holds `assignments/`, runs the same checks.
+4. `autograder submit` packs {names} into a zip to upload where your course collects it.{_readme_on_earlier(assignment)}
 
 The public checks are worth {public} of {total} points. The others run after you hand in, on other inputs.
 Changes in any file but {names} have no effect on your points.
@@ -140,7 +141,7 @@ def _readme_on_earlier(assignment: Assignment) -> str:
     files = ", ".join(f"`{name}`" for name in assignment.earlier_files)
     folders = ", ".join(f"`../{earlier.id}`" for earlier in assignment.builds_on)
     return f"""
-   Hand in {files} as well: this assignment builds on it. At home your own is taken from {folders}. What of it is
+   It takes {files} along: this assignment builds on it. At home your own is taken from {folders}. What of it is
    missing or wrong is replaced by a stand-in of the course, at no cost; the checks say which is in use."""
 
 

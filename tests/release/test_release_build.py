@@ -88,6 +88,7 @@ def test_public_check_that_could_never_run_at_home_is_refused(write_course: Writ
 def test_readme_says_what_to_do_and_what_it_is_worth(write_course: WriteCourse) -> None:
     """The README names the commands, the points, and the Korean handout where there is one."""
     plain = build(read(write_course()))["README.md"].decode()
+    assert "`autograder check`" in plain
     assert "`pytest assignments/a1_adder`" in plain
     assert "worth 40 of 100 points" in plain
     assert "handout.ko.md" not in plain
