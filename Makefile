@@ -9,7 +9,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet --constr
 # One thread a process: two processes with all threads each only get into each other's way.
 export OMP_NUM_THREADS := 1
 
-.PHONY: help demo test test-pages prove check lock
+.PHONY: help demo test test-pages pictures prove check lock
 
 help: ## this list
 	@echo "make TARGET"
@@ -21,8 +21,13 @@ demo: $(INSTRUCTOR) ## grade a small made-up class and show what comes out
 test: check ## check, then all tests but those of the pages
 	$(BIN)/python -m pytest -n 2 --ignore tests/pages
 
-test-pages: ## the tests that need a browser
-	@if ls tests/pages/test_*.py >/dev/null 2>&1; then $(MAKE) --no-print-directory .run-pages; else echo "no page tests yet"; fi
+test-pages: $(DEVELOPER) ## the tests that need a browser
+	@$(MAKE) --no-print-directory .chromium
+	$(BIN)/python -m pytest tests/pages
+
+pictures: $(DEVELOPER) ## pictures of the demo's pages -> docs/pictures
+	@$(MAKE) --no-print-directory .chromium
+	$(BIN)/python docs/pictures/take.py
 
 prove: $(INSTRUCTOR) ## prove every assignment: solution 100, stub 0, every known mistake caught, fair variants 100
 	$(BIN)/autograder audit --prove
@@ -40,11 +45,10 @@ lock: $(DEVELOPER) ## the newest releases that pyproject.toml allows -> constrai
 	  | sed -E -e '/^(torch|torchvision|triton|nvidia-|cuda-)/d' -e '/^[^=]*$$/d'; } > .constraints.new
 	@mv .constraints.new constraints.txt
 
-.run-pages: $(DEVELOPER)
+.chromium:
 	@command -v chromium >/dev/null || command -v google-chrome >/dev/null || { \
 	  [ "$$(id -u)" = 0 ] || { echo "the page tests need Chromium; install it, or run this once as root" >&2; exit 1; }; \
 	  apt-get update -qq && apt-get install -qq --yes chromium; }
-	$(BIN)/python -m pytest tests/pages
 
 $(INSTRUCTOR): pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit("Python 3.11 or newer is needed, this is " + sys.version.split()[0] + "; name one: make PYTHON=python3.12") if sys.version_info < (3, 11) else None'

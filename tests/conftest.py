@@ -503,11 +503,21 @@ class Results:
         return {path.stem: path.read_text(encoding="utf-8") for path in written.pages}
 
 
-@pytest.fixture
-def results(tiny_course: Path) -> Results:
-    """An empty results folder of a course of its own."""
+@pytest.fixture(scope="session")
+def results_in() -> Callable[[Path], Results]:
+    """A function that writes the course into a folder and returns an empty results folder of it."""
     from autograder.course import load_assignment
 
-    folder = tiny_course / "results" / "t1_tiny"
-    folder.mkdir(parents=True)
-    return Results(tiny_course, folder, load_assignment(tiny_course / "solutions" / "t1_tiny"))
+    def make(root: Path) -> Results:
+        assignment = load_assignment(_write(root))
+        folder = root / "results" / assignment.id
+        folder.mkdir(parents=True)
+        return Results(root, folder, assignment)
+
+    return make
+
+
+@pytest.fixture
+def results(tmp_path: Path, results_in: Callable[[Path], Results]) -> Results:
+    """An empty results folder of a course of its own; that of `tiny_course`."""
+    return results_in(tmp_path / "course")
