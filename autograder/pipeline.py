@@ -27,6 +27,7 @@ from autograder.checks.earlier import (
     refuse_unknown,
     stand_ins_alone,
 )
+from autograder.checks.exceptions import why_not_imported
 from autograder.checks.judge import run_checks
 from autograder.checks.plugin import as_open_as
 from autograder.course import load_assignment, solution_digest
@@ -272,7 +273,7 @@ def _all_fail(bench: Bench, error: StudentFault | WireError | SandboxError) -> l
     """A result for every check that is to be run."""
     problem, assignment = problem_of(error), bench.assignment
     ours = problem.outcome is Outcome.GRADER_ERROR
-    words = problem.finding.message if ours else f"{assignment.files[0]} cannot be imported: {error}"
+    words = problem.finding.message if ours else why_not_imported(assignment.files[0], error)
     unsettled = ours or (problem.finding.kind == "waited" and not bench.alone)
     finding = Finding(
         problem.finding.kind if unsettled else "loading", words, problem.finding.where, detail=problem.finding.detail

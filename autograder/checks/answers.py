@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TypeGuard
 
@@ -72,7 +73,7 @@ def in_words(value: object, *, brief: bool = False) -> str:
         return f"a dict with {len(value)} keys"
     parts = parts_of(value)
     if parts is None:
-        return f"an object of type {type_name(value)}"
+        return _stayed_there(type_name(value))
     kind = "list" if isinstance(value, list) else "tuple"
     if not parts:
         return f"an empty {kind}"
@@ -95,6 +96,46 @@ def _contents(parts: tuple[object, ...]) -> str:
         return " tensors" + (f" of shape {shapes.pop()}" if len(shapes) == 1 else "")
     kinds = [in_words(part, brief=True) for part in parts[:_SHOWN]]
     return f" ({', '.join(kinds)}{', ...' if len(parts) > _SHOWN else ''})"
+
+
+_CALL = "are the parentheses of a call missing?"
+_ADVICE = {
+    "ndarray": "stay in torch, where gradients flow",
+    "generator": "a function with `yield` gives its values one by one: collect them, and return a tensor",
+    "map": "a map computes nothing yet: return a tensor",
+    **dict.fromkeys(("function", "method", "builtin_function_or_method", "type"), _CALL),
+}
+"""Type of an answer -> what probably happened, where a tensor is due."""
+
+
+def advice_for(value: object) -> str:
+    """What to do with an object that is no tensor where one is due; empty: nothing comes to mind."""
+    kind = type_name(value) if isinstance(value, Remote) else ""
+    if kind in _ADVICE:
+        return f": {_ADVICE[kind]}"
+    tensor = _TENSOR_THERE.fullmatch(kind)
+    if tensor is None or tensor[3] == "meta":
+        return ""
+    return ": return a dense one" if tensor[1] != "strided" else ": keep the dtype of the inputs"
+
+
+_TENSOR_THERE = re.compile(r"(\w+) tensor of (\w+) on (\w+)")
+"""A tensor that is not one of the wire's stays on its side, and its handle says this of it."""
+
+
+def _stayed_there(kind: str) -> str:
+    """Words for an object that did not cross, by its type."""
+    tensor = _TENSOR_THERE.fullmatch(kind)
+    if tensor is None:
+        return f"an object of type {kind}"
+    layout, dtype, device = tensor.groups()
+    if device == "meta":
+        return "a tensor without numbers (device meta)"
+    if layout != "strided":
+        return f"a sparse tensor ({layout})"
+    if "qint" in dtype or "quint" in dtype:
+        return f"a quantized tensor ({dtype})"
+    return f"a tensor of {dtype}"
 
 
 def _odd_tensor(value: Tensor) -> str:

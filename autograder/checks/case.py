@@ -6,7 +6,6 @@ tried with the reference in the student's place: if that fails, too, the check i
 
 from __future__ import annotations
 
-import re
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -17,11 +16,12 @@ import torch
 
 from autograder.checks.bench import Bench, Opened, Transcript, Used, Wish
 from autograder.checks.draw import Draw, derive_key
+from autograder.checks.exceptions import finding_of_exception
 from autograder.checks.finding import CheckFailure
 from autograder.checks.precision import FLOAT32, FLOAT64, Precision
 from autograder.errors import SandboxError, WireError
 from autograder.records import Check, CheckResult, Evidence, Finding, Outcome
-from autograder.sandbox.faults import ChildEnded, StudentError, printable
+from autograder.sandbox.faults import CannotCross, ChildEnded, StudentError, printable
 from autograder.sandbox.remote import Exchange
 
 Function = Callable[[Mapping[str, Any]], None]
@@ -222,7 +222,7 @@ def problem_of(error: BaseException) -> Problem:
     if isinstance(error, ChildEnded):
         kind = "waited" if error.waited else "limit"
         return Problem(error.outcome, Finding(kind, f"Your code did not answer: {error}.", detail=error.detail), error)
-    if isinstance(error, WireError):
+    if isinstance(error, WireError | CannotCross):
         return Problem(Outcome.FAILED, Finding("malformed", f"Your code's answer cannot be read: {error}."), error)
     if isinstance(error, SandboxError):
         return Problem(
@@ -232,22 +232,3 @@ def problem_of(error: BaseException) -> Problem:
     return Problem(
         Outcome.FAILED, Finding("structure", "Your answer is not what this check can work with.", detail=words), error
     )
-
-
-NOT_THERE = re.compile(r"(module '\w{1,40}'|type object '\w{1,40}'|'\w{1,40}' object) has no attribute '\w{1,40}'")
-REFUSAL = re.compile(r"[\w.]{1,80} is not allowed in this check: [A-Za-z_., ]{1,80} \(assignment\.yml: bans\)")
-"""The words of Python and of the bans. Anybody can raise exceptions of these names, with words of their own."""
-
-
-def finding_of_exception(error: StudentError) -> Finding:
-    """Return a student's exception in words; its own message may hold hidden inputs and goes to the detail."""
-    name = error.type_names[0]
-    if name == "NotImplementedError":
-        return Finding("missing", "This part is not written yet.", error.where, detail=str(error))
-    if name == "AttributeError" and not error.frames and NOT_THERE.fullmatch(error.message):
-        return Finding(
-            "missing", f"Something that this check asks for is not there: {error.message}.", detail=str(error)
-        )
-    if name == "BannedCall" and REFUSAL.fullmatch(error.message):
-        return Finding("banned", error.message, error.where)
-    return Finding("exception", f"Your code raised {name}.", error.where, detail=str(error))

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from autograder.checks import patterns
-from autograder.checks.answers import in_words, is_number, is_plain_tensor, parts_of, shape_of
+from autograder.checks.answers import advice_for, in_words, is_number, is_plain_tensor, parts_of, shape_of
 from autograder.checks.finding import Kind, fail
 from autograder.checks.precision import precision_of, tolerance
 
@@ -183,17 +183,25 @@ def _expected_got(expected: object, got: object) -> str:
 
 
 def _advice_for_tensor(got: object, expected: Tensor | float) -> str:
-    """What to do with a list or tuple where one tensor belongs."""
-    parts = parts_of(got)
-    if not parts or not isinstance(expected, Tensor):
+    """What to do with what stands where one tensor belongs."""
+    if not isinstance(expected, Tensor):
         return ""
+    parts = parts_of(got)
+    if not parts:
+        return advice_for(got)
     shapes = {tuple(part.shape) if is_plain_tensor(part) else None for part in parts}
     if len(shapes) == 1 and (shape := shapes.pop()) is not None:
         stacked = [(*shape[:axis], len(parts), *shape[axis:]) for axis in range(len(shape) + 1)]
         if tuple(expected.shape) in stacked:
             return f": torch.stack joins them, with dim={stacked.index(tuple(expected.shape))}"
-    alone = is_plain_tensor(parts[0]) and parts[0].shape == expected.shape
-    return ": the first one has the expected shape, return it alone" if alone else ""
+    if is_plain_tensor(parts[0]) and parts[0].shape == expected.shape:
+        return ": the first one has the expected shape, return it alone"
+    return ": torch.tensor makes one of numbers, but no gradient flows through it" if _only_numbers(parts) else ""
+
+
+def _only_numbers(parts: tuple[object, ...]) -> bool:
+    first = parts_of(parts[0])
+    return _only_numbers(first) if first else all(is_number(part) for part in parts)
 
 
 def _advice_for_parts(got: object, parts: tuple[object, ...]) -> str:

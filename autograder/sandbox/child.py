@@ -76,14 +76,15 @@ def _prepare(
     try:
         written = [each.name for each in earlier if each.written]
         code = to_bytes(order["code"]) or loading.compile_submission(scratch, order["module"], *written)
-        module = loading.import_submission(
-            scratch,
-            order["module"],
-            code,
-            order["importable"],
-            inert=True,
-            first=lambda: standins.provide_earlier(earlier, banned),
-        )
+        with loading.settled(order["module"]):
+            module = loading.import_submission(
+                scratch,
+                order["module"],
+                code,
+                order["importable"],
+                inert=True,
+                first=lambda: standins.provide_earlier(earlier, banned),
+            )
         for name in order["stand_ins"]:
             standins.set_stand_in(module, name, banned)
     except BaseException as error:  # noqa: BLE001 - importing a submission runs it: whatever it raises is data

@@ -38,6 +38,13 @@ class StudentError(StudentFault):
         return f"{file}, line {line}" + ("" if function == "<module>" else f", in {function}")
 
 
+class CannotCross(StudentFault):
+    """The answer is beyond what may cross the wire, and said so itself."""
+
+    def __init__(self) -> None:
+        super().__init__("it is larger, or nested more deeply, than any right answer can be")
+
+
 class ChildEnded(StudentFault):
     """The child process is gone: it crashed, ran out of a limit, or ended itself."""
 
@@ -60,6 +67,8 @@ def student_fault(document: object) -> StudentFault:
     message = words(document.get("message"))[:2000]
     if document.get("out_of_memory") is True:
         return ChildEnded(Outcome.OUT_OF_MEMORY, "it asked for more memory than it may use", detail=message)
+    if document.get("cannot_cross") is True:
+        return CannotCross()
     return StudentError(type_names, message, tuple(_frames(document.get("frames"))))
 
 

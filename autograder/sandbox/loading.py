@@ -14,8 +14,11 @@ import importlib.abc
 import importlib.machinery
 import importlib.util
 import marshal
+import os
 import sys
-from collections.abc import Callable, Iterable, Mapping, Sequence
+import warnings
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import CodeType, FrameType, MappingProxyType, ModuleType
@@ -102,7 +105,10 @@ def _packages(node: ast.AST) -> list[str]:
 def refusal(package: str, importable: Iterable[str]) -> str:
     """Return the words for an import that is not allowed."""
     allowed = ", ".join(sorted(importable))
-    return f"`import {package}`: this assignment allows {allowed} and Python's standard library; remove the import"
+    return (
+        f"`import {package}`: this assignment allows {allowed} and Python's standard library; remove the import, or "
+        "put what you need of it into your own file"
+    )
 
 
 class InertLoader(importlib.abc.Loader):
@@ -124,7 +130,8 @@ class ImportGate(importlib.abc.MetaPathFinder):
     ) -> None:
         own = {path.stem for path in folder.glob("*.py")}
         self._folder = str(folder)
-        self._importable = frozenset(importable) | own
+        self._allowed = frozenset(importable)
+        self._importable = self._allowed | own
         self._inert = inert
         self._codes = codes
 
@@ -144,7 +151,7 @@ class ImportGate(importlib.abc.MetaPathFinder):
             return None
         if self._inert and package in INERT:
             return importlib.machinery.ModuleSpec(fullname, InertLoader(), is_package=True)
-        raise ImportError(refusal(package, self._importable), name=fullname)
+        raise ImportError(refusal(package, self._allowed), name=fullname)
 
     def _asked_by_submission(self) -> bool:
         frame: FrameType | None = sys._getframe(2)
@@ -261,6 +268,29 @@ def import_apart(folders: Sequence[Path], module: str) -> ModuleType:
     """Return the module `module` of the first folder that has it, leaving `sys.modules` and `sys.path` as they were."""
     with Apart(folders):
         return importlib.import_module(module)
+
+
+@contextmanager
+def settled(module: str) -> Iterator[None]:
+    """What a program finds when it is started by hand, and for its functions the state in which checks are run.
+
+    An import may set torch's default dtype or device, switch gradients off, turn warnings into errors, or read its
+    arguments: none of that is an answer, so none of it decides about answers. It stays in its scratch folder.
+    """
+    import torch
+
+    dtype = torch.get_default_dtype()
+    sys.argv[:] = [f"{module}.py"]
+    os.chdir = _stay
+    with warnings.catch_warnings():
+        yield
+    torch.set_default_dtype(dtype)
+    torch.set_grad_enabled(True)
+    torch.set_default_device(None)
+
+
+def _stay(path: object) -> None:
+    """Go nowhere: the sandbox has one folder."""
 
 
 def accommodate() -> None:

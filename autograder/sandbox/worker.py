@@ -253,6 +253,7 @@ def describe(error: BaseException, folder: str) -> dict[str, Any]:
         "message": message,
         "frames": list(_frames(error.__traceback__, folder))[-FRAMES:] or _syntax_frame(error),
         "out_of_memory": isinstance(error, MemoryError) or "can't allocate memory" in message,
+        "cannot_cross": type(error) is WireError,
     }
 
 

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from autograder.errors import WireError
 from autograder.sandbox import wire
-from autograder.sandbox.faults import StudentError
+from autograder.sandbox.faults import CannotCross, StudentError
 from autograder.sandbox.remote import LocalTransport, Remote, Session, read_state, train
 from autograder.sandbox.worker import Executor, describe, load_weights
 
@@ -403,8 +403,8 @@ def test_odd_exceptions_are_data_too(session: Session, name: str, words: str) ->
 
 
 def test_answers_that_cannot_cross_are_the_students_error(session: Session) -> None:
-    """An answer nested too deep fails like an exception of the student's; the session goes on."""
-    with pytest.raises(StudentError, match="deep"):
+    """An answer nested too deep is told as that, in words of ours; the session goes on."""
+    with pytest.raises(CannotCross, match="nested more deeply, than any right answer"):
         session.root.nest(wire.MAX_DEPTH + 1)
     assert session.root.nest(1) == [[]]
 
