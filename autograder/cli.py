@@ -196,7 +196,12 @@ def status(assignment: str, out: Path | None, course_root: Path, as_json: bool) 
     from autograder.screen import Screen
 
     folder = out or find_course(course_root) / "results" / assignment
-    Screen(as_json=as_json).status(read_results(folder), folder)
+    grades, broken = read_results(folder)
+    screen = Screen(as_json=as_json)
+    screen.status(grades, folder)
+    for words in broken:
+        screen.say(words)
+    sys.exit(AutograderError.exit_code if broken else 0)
 
 
 @main.command()

@@ -7,10 +7,12 @@ import os
 import signal
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor, as_completed
+from concurrent.futures.process import BrokenProcessPool
 from contextlib import closing
 from functools import lru_cache
 
 from autograder.checks.case import waited
+from autograder.errors import SandboxError
 from autograder.pipeline import Job, Pipeline, Settings
 from autograder.records import Grade
 
@@ -46,6 +48,11 @@ def _parallel(settings: Settings, jobs: Sequence[Job], workers: int) -> Iterator
         futures: dict[Future[Grade], Job] = {executor.submit(_grade_here, settings, job): job for job in jobs}
         for future in as_completed(futures):
             yield futures[future], future.result()
+    except BrokenProcessPool as error:
+        raise SandboxError(
+            "a grading process was ended from outside, perhaps for want of memory; what was measured is kept: run the "
+            "same command again, with fewer --jobs"
+        ) from error
     finally:
         executor.shutdown(cancel_futures=True)
 

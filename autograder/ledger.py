@@ -126,6 +126,18 @@ def write_grade(path: Path, grade: Grade) -> None:
     _write(path, json.dumps(_plain(grade), indent=1, ensure_ascii=False, allow_nan=False).encode() + b"\n")
 
 
+def make_writable(folder: Path) -> None:
+    """Make `folder` where it is not there; LedgerError when nothing can be written into it."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder) as file:
+            file.write(b"x")
+            file.flush()
+    except OSError as error:
+        message = f"{folder} cannot be written ({error.strerror}); mend that, or name another folder with --out"
+        raise LedgerError(message) from error
+
+
 def read_grade(path: Path) -> Grade:
     """The grade in `path`; LedgerError when there is none or it is not one."""
     try:

@@ -5,15 +5,18 @@ from __future__ import annotations
 import logging
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from types import ModuleType
+from typing import TypeVar
 
 import pytest
 
 from autograder.checks.bench import Bench
 from autograder.checks.plugin import ChecksPlugin
+from autograder.errors import LedgerError
 from autograder.marks import CHECK_FILES, MARKS
 
 NOT_NEEDED = (
@@ -34,6 +37,7 @@ OPTIONS = (
 )
 
 _LOG = logging.getLogger(__name__)
+T = TypeVar("T")
 
 
 PYTESTS_OWN = ("PYTEST_ADDOPTS", "PYTEST_PLUGINS")
@@ -45,6 +49,20 @@ class Judge:
 
     def __init__(self) -> None:
         self.interrupted = False
+        self.unkept: LedgerError | None = None
+
+    def keeping(self, keep: Callable[[T], None]) -> Callable[[T], None]:
+        """`keep`, so that a disk that refuses ends the run: pytest would take it for a test that failed."""
+
+        def kept(value: T) -> None:
+            if self.unkept is None:
+                try:
+                    keep(value)
+                except LedgerError as error:
+                    self.unkept = error
+                    pytest.exit(str(error))
+
+        return kept
 
     def pytest_configure(self, config: pytest.Config) -> None:
         """Register them."""
@@ -69,13 +87,16 @@ def run_checks(bench: Bench) -> None:
     """Run the checks of `bench` that are not known yet; results come through `bench.report`.
 
     What does not report (a check file that cannot be imported) is found out by whoever counts: `grading.grade`. Raises
-    KeyboardInterrupt. A run may lie within another one.
+    KeyboardInterrupt, and LedgerError where `bench.report` does. A run may lie within another one.
     """
     files = dict.fromkeys(str(check.file) for check in bench.assignment.checks)
     where = ["-c", str(Path(__file__).with_name("judge.ini")), "--rootdir", str(bench.assignment.folder)]
     judge = Judge()
+    bench = replace(bench, report=judge.keeping(bench.report), transcribe=judge.keeping(bench.transcribe))
     with _only_our_settings(), _no_check_files():
         pytest.main([*OPTIONS, *where, *files], plugins=[judge, ChecksPlugin(lambda _: bench)])
+    if judge.unkept is not None:
+        raise judge.unkept
     if judge.interrupted:
         raise KeyboardInterrupt
 
