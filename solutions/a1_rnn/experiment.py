@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import math
 import sys
+import textwrap
 from collections.abc import Callable, Iterable, Mapping, Sequence
 
 import numpy as np
@@ -19,7 +20,9 @@ from rnn import CharRNN, RNNCell, char_loss, fit, grad_norm_vs_distance, sample
 from torch import Tensor, nn
 
 HIDDEN = 32
-DISTANCES = (0, 1, 2, 5, 10, 20, 40, 59)
+DISTANCES = (0, 2, 5, 10, 20, 40, 59)
+COLUMNS = 80
+"""Of the terminal."""
 WIDTH = 61
 """Characters of the plot; its axis goes from 1e-18 to 1e+12."""
 LOWEST, HIGHEST = -18, 12
@@ -57,12 +60,14 @@ def gradients() -> None:
     }
     curves = {name: grad_norm_vs_distance(cell, x) for name, cell in cells.items()}
     print("|d loss / d h_{T-k}| for k steps back, divided by its value at k = 0")
-    print(f"{'':24}" + "".join(f"{f'k = {k}':>10}" for k in DISTANCES))
+    print(f"{'':22}" + "".join(f"{f'k = {k}':>8}" for k in DISTANCES))
     for name, curve in curves.items():
-        print(f"{name:24}" + "".join(f"{(curve[k] / curve[0]).item():10.1e}" for k in DISTANCES))
+        row = "".join(f"{(curve[k] / curve[0]).item():8.0e}" for k in DISTANCES)
+        print(f"{name:22}{row}")
     print(f"\nThe same on a logarithmic axis, from 1e{LOWEST} to 1e+{HIGHEST}; the bar is at 1.")
     for k in range(0, DISTANCES[-1] + 1, 3):
-        print(f"k = {k:2}  {plotted({name[0]: (curve[k] / curve[0]).item() for name, curve in curves.items()})}")
+        values = {name[0]: (curve[k] / curve[0]).item() for name, curve in curves.items()}
+        print(f"k = {k:2}  {plotted(values)}")
 
 
 def plotted(values: Mapping[str, float]) -> str:
@@ -90,7 +95,8 @@ def echo() -> None:
     print("loss in nats on unseen streams; guessing has 1.39")
     print("delay   default W_hh   orthogonal W_hh")
     for delay in (1, 2, 4, 8, 16):
-        print(f"{delay:5}   {echo_loss(delay, orthogonal=False):12.4f}   {echo_loss(delay, orthogonal=True):15.4f}")
+        default, orthogonal = (echo_loss(delay, orthogonal=kind) for kind in (False, True))
+        print(f"{delay:5}   {default:12.4f}   {orthogonal:15.4f}")
 
 
 def echo_loss(delay: int, *, orthogonal: bool) -> float:
@@ -117,12 +123,14 @@ def names() -> None:
     model = CharRNN(len(vocabulary), 16, 64)
     batches = tensors(data.next_character_batches(surnames, 64, 600, rng))
     losses = fit(model, batches, torch.optim.Adam(model.parameters(), 5e-3), vocabulary.PAD, max_norm=1.0)
-    print(f"loss of the first batch {losses[0]:.2f}, of the last fifty {sum(losses[-50:]) / 50:.2f} nats per character")
+    print("loss in nats per character")
+    print(f"first batch {losses[0]:.2f}, mean of the last fifty {sum(losses[-50:]) / 50:.2f}")
     start = torch.full((12, 1), vocabulary.START)
     for temperature in (0.5, 1.0, 1.5):
         ids = sample(model, start, 14, temperature, torch.Generator().manual_seed(1))
         written = [vocabulary.decode(row) for row in ids.tolist()]
-        print(f"\ntemperature {temperature}: " + ", ".join(name + "*" * (name in known) for name in written))
+        names_written = ", ".join(name + "*" * (name in known) for name in written)
+        print("\n" + textwrap.fill(f"temperature {temperature}: {names_written}", COLUMNS))
     print("\n* a name that was in the training data")
 
 

@@ -1,8 +1,9 @@
 """Assignment 1: a recurrent network, from one step to a model that writes surnames.
 
 Work from top to bottom: no part needs a part below it, and every part has checks of its own. Use an earlier part by
-its name (`rnn_cell(...)`, not a copy of it): where it is wrong, the grader puts a right one in its place before it
-looks at the parts that call it, so that one mistake costs its points once.
+its name (`rnn_cell(...)`, not a copy of it): where `rnn_cell`, `RNNCell`, `rnn_forward` or `RNN` is wrong, the grader
+puts a right one in its place before it looks at the parts that call it, so that one mistake costs its points once.
+What calls another part that is wrong has to wait until that part is right.
 
 Shapes: B batch, T time steps, I input size, H hidden size, L layers, V vocabulary, E embedding size.
 
