@@ -124,7 +124,13 @@ def _frequent(columns: Sequence[Column], grades: Sequence[Grade]) -> tuple[Frequ
             assert result.finding is not None
             said[result.id, result.finding.message].append((grade.student, result))
     by_id = {column.id: column for column in columns}
-    common = sorted(said.items(), key=lambda item: (-len(item[1]), by_id[item[0][0]].number))
+
+    def rank(item: tuple[tuple[str, str], list[tuple[str, CheckResult]]]) -> tuple[int, bool, int]:
+        (id_, _), found = item
+        finding = found[0][1].finding
+        return -len(found), finding is not None and finding.kind == "missing", by_id[id_].number
+
+    common = sorted(said.items(), key=rank)  # what is not written yet comes after mistakes of as many students
     return tuple(
         Frequent(
             check=by_id[id_],

@@ -16,7 +16,7 @@ from playwright.sync_api import Browser, sync_playwright
 ROOT = Path(__file__).parents[2]
 PAGES = ROOT / ".autograder" / "demo" / "a1_rnn" / "pages"
 HEIGHT = {360: 2400, 1280: 1500}
-COLOURS = 128
+COLOURS = 256
 """Of a picture: pages have few."""
 SUBJECTS = {"mistake": "student/farah.html", "right": "student/ada.html", "class": "class.html"}
 """farah forgot a bias (see class.txt of the demo)."""
