@@ -93,6 +93,7 @@ class Ended:
 
     words: str = ""
     where: str = ""
+    timed_out: bool = False
     kind: Literal["ended"] = "ended"
 
 

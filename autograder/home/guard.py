@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import faulthandler
 import os
 import sys
 import threading
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import BinaryIO
+from typing import IO, BinaryIO
 
 from autograder.home import events
 from autograder.home.events import Event
@@ -18,6 +19,8 @@ PRINTED = 4_000
 """Characters of what a check printed that are kept; the end tells most."""
 MOST_PRINTED = 64 * 2**20
 """Bytes that a check may print before it is stopped: a loop that prints for ever would fill the disk."""
+BUSY = 0.02
+"""CPU seconds a second from which a process is at work."""
 EXIT_STOPPED = 70
 
 
@@ -50,6 +53,21 @@ class Outside:
         return text if len(text) <= PRINTED else f"...{text[-PRINTED:]}"
 
 
+@dataclass(frozen=True, slots=True)
+class Allowance:
+    """What the student's code may use from a moment on."""
+
+    cpu_s: float
+    slack_s: float
+    cpu_start: float
+    wall_start: float
+
+    @property
+    def wall_s(self) -> float:
+        """Seconds after which one who uses no CPU only waits."""
+        return max(30.0, 10 * self.cpu_s)
+
+
 @dataclass
 class Watchdog:
     """Ends this process when the student's code has used up what it may, and says where it was."""
@@ -57,36 +75,43 @@ class Watchdog:
     outside: Outside
     folder: str = ""
     """The student's; where a line of theirs is looked for."""
+    crash: IO[str] | None = None
+    """Where Python writes the line when even the watching thread gets no turn."""
     main: int = field(default_factory=lambda: threading.main_thread().ident or 0)
-    _limits: tuple[float, float] | None = None
-    """CPU seconds of this process and a reading of the clock at which it is over."""
-    _allowed: tuple[float, float] = (0.0, 0.0)
+    _allowed: Allowance | None = None
+    _pause: threading.Event = field(default_factory=threading.Event)
 
     def allow(self, cpu_s: float, slack_s: float = 0.0) -> None:
-        """Start anew: from here on this many CPU seconds (and some of ours), and a wall clock that ends who waits."""
-        self._allowed = cpu_s, max(30.0, 10 * cpu_s)
-        self._limits = time.process_time() + cpu_s + slack_s, time.monotonic() + self._allowed[1]
+        """Start anew: from here on this many CPU seconds, and some of ours; who only waits is ended, too."""
+        self._allowed = Allowance(cpu_s, slack_s, time.process_time(), time.monotonic())
+        if self.crash is not None:
+            faulthandler.dump_traceback_later(3 * self._allowed.wall_s, exit=True, file=self.crash)
 
     def rest(self) -> None:
         """No limit until the next `allow`."""
-        self._limits = None
+        self._allowed = None
+        faulthandler.cancel_dump_traceback_later()
 
     def start(self) -> None:
         """Watch, on a thread of its own."""
         threading.Thread(target=self._watch, daemon=True).start()
 
     def _watch(self) -> None:
-        while True:
-            time.sleep(0.1)
-            limits = self._limits
-            if limits is None:
-                continue
-            if time.process_time() > limits[0]:
-                self._stop(f"it has used {self._allowed[0]:g} seconds of CPU time, and grading would stop it, too")
-            elif self.outside.printed_bytes() > MOST_PRINTED:
-                self._stop("it prints without end")
-            elif time.monotonic() > limits[1]:
-                self._stop(f"it has not come back in {self._allowed[1]:g} seconds: does it wait for something?")
+        while not self._pause.wait(0.1):  # `time.sleep` does nothing here, as where work is graded
+            allowed = self._allowed
+            if allowed is not None and (words := self._over(allowed)):
+                self._stop(words)
+
+    def _over(self, allowed: Allowance) -> str:
+        """Why it is enough; empty: it is not."""
+        used, passed = time.process_time() - allowed.cpu_start, time.monotonic() - allowed.wall_start
+        if used > allowed.cpu_s + allowed.slack_s:
+            return f"it has used {allowed.cpu_s:g} seconds of CPU time, and grading would stop it, too"
+        if self.outside.printed_bytes() > MOST_PRINTED:
+            return "it prints without end"
+        if passed > allowed.wall_s and used < BUSY * passed:  # on a busy machine all takes long, and nobody waits
+            return f"it has not come back in {passed:.0f} seconds: does it wait for something?"
+        return ""
 
     def _stop(self, words: str) -> None:
         self.outside.tell(events.Stopped(words, self._where()))

@@ -28,7 +28,7 @@ WORDS = {
 }
 UNWRITTEN = ("to write", "cyan")
 WAITS = ("waits", "cyan")
-PRINTED_LINES, DETAIL_LINES = 12, 6
+PRINTED_LINES, DETAIL_LINES, WIDEST = 12, 6, 100
 
 
 class Page:
@@ -72,6 +72,7 @@ class Page:
         if report.earlier:
             self._console.print()
         table = Table.grid(padding=(0, 1))
+        table.width = min(self._console.width, WIDEST)
         table.add_column(width=9, no_wrap=True)
         table.add_column(ratio=1)
         table.add_column(justify="right", no_wrap=True)

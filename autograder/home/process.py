@@ -14,12 +14,13 @@ import threading
 from pathlib import Path
 from typing import Any
 
+from autograder.course.checks_source import HIDDEN, PUBLIC
 from autograder.home import events
 from autograder.home.events import Ended, Event, Order
 
 SINGLE = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "OMP_THREAD_LIMIT"), "1")
 """One thread, as where grades are made: quicker for small tensors, and CPU seconds mean the same."""
-CRASH_FILE = "crash.txt"
+CRASH_FILE, LATE = "crash.txt", "Timeout"
 _FRAME = re.compile(r'File "(?P<file>[^"\n]+)", line (?P<line>\d+) in (?P<function>.+)')
 
 
@@ -41,6 +42,11 @@ class Process:
         self._said: queue.SimpleQueue[Event] = queue.SimpleQueue()
         self._ending = threading.Lock()
         threading.Thread(target=self._listen, daemon=True).start()
+
+    @property
+    def pid(self) -> int:
+        """Its number."""
+        return self._process.pid
 
     def send(self, order: Order) -> None:
         """Give an order; it is read as soon as torch is there."""
@@ -83,15 +89,20 @@ class Process:
             crash = (Path(self._folder.name) / CRASH_FILE).read_text(encoding="utf-8", errors="replace")
         except OSError:
             crash = ""
-        engine = str(Path(__file__).parents[1])
-        for frame in _FRAME.finditer(crash):
-            own = Path(frame["file"])
-            if not str(own).startswith((engine, sys.prefix, sys.base_prefix)) and own.name != "test_public.py":
-                return Ended(_exit_words(code, crash), f"{own.name}, line {frame['line']}, in {frame['function']}")
-        return Ended(_exit_words(code, crash))
+        frames = (frame for frame in _FRAME.finditer(crash) if _is_own(Path(frame["file"])))
+        where = next((f"{Path(f['file']).name}, line {f['line']}, in {f['function']}" for f in frames), "")
+        return Ended(_exit_words(code, crash), where, timed_out=crash.startswith(LATE))
+
+
+def _is_own(file: Path) -> bool:
+    """Whether a file is neither the kit's nor Python's."""
+    others = (str(Path(__file__).parents[1]), sys.prefix, sys.base_prefix)
+    return not str(file).startswith(others) and file.name not in {PUBLIC, HIDDEN}
 
 
 def _exit_words(code: int, crash: str) -> str:
+    if crash.startswith(LATE):
+        return "it does not come back, and nothing else in Python gets a turn"
     reason = crash.partition("\n")[0].removeprefix("Fatal Python error: ").removeprefix("Windows fatal exception: ")
     if reason:
         return f"it crashed Python ({reason})"

@@ -17,8 +17,8 @@ from autograder.home.process import Process
 from autograder.home.report import Gpu, Problem
 from autograder.records import Assignment, CheckResult, EarlierPart, Finding, Outcome
 
-GRACE_S = 30.0
-"""How long the process may say nothing, beyond what it allows a check: it watches the time itself."""
+SILENCE_S = 900.0
+"""How long the process may say nothing: it watches the time itself, so that this ends only one that is lost."""
 
 Tell = Callable[[str], None]
 """Takes words about what happens now, for whoever waits."""
@@ -66,7 +66,6 @@ class Run:
     results: dict[str, CheckResult] = field(default_factory=dict)
     running: str | None = None
     """The check that the process is busy with; empty: the import before all checks."""
-    allowed_s: float = 0.0
     problem: Problem | None = None
     """Why no check can run."""
     gpu: Gpu | None = None
@@ -104,27 +103,27 @@ class Run:
             if event is not None:
                 heard = time.monotonic()
                 self._take(event, tell)
-            elif time.monotonic() - heard > max(30.0, 10 * self.allowed_s) + GRACE_S:
+            elif time.monotonic() - heard > SILENCE_S:
                 self._lose(Outcome.TIMED_OUT, "it does not come back, and cannot be asked where it is", "")
 
     def _take(self, event: Event, tell: Tell) -> None:
         match event:
             case events.Started():
-                self.running, self.allowed_s = event.check, event.cpu_s
+                self.running = event.check
                 tell(self._title(event.check))
             case events.Imported():
                 self.earlier = event.earlier
             case events.Settled():
                 self.results[event.result.id] = event.result
-                self.running, self.allowed_s = None, 0.0
+                self.running = None
                 tell("" if self.left else "rehearsing on a make-believe GPU")
             case events.Unusable():
                 self.problem = event.problem
             case events.Rehearsed():
                 self.gpu = event.gpu
             case events.Stopped() | events.Ended():
-                stopped = isinstance(event, events.Stopped)
-                self._lose(Outcome.TIMED_OUT if stopped else Outcome.CRASHED, event.words, event.where)
+                late = isinstance(event, events.Stopped) or event.timed_out
+                self._lose(Outcome.TIMED_OUT if late else Outcome.CRASHED, event.words, event.where)
             case events.Failed():
                 raise HomeError(f"the checks could not be run: {event.detail}")
             case events.Done():
@@ -148,7 +147,7 @@ class Run:
         check = next(check for check in self.assignment.checks if check.id == self.running)
         finding = Finding("limit", f"Your code did not answer: {words}.", where, check.hint)
         self.results[check.id] = CheckResult(check.id, outcome, 0, check.points, finding)
-        self.running, self.allowed_s = None, 0.0
+        self.running = None
 
 
 def _place(where: str) -> tuple[str, int] | None:

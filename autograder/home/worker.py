@@ -18,7 +18,7 @@ import traceback
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, BinaryIO
+from typing import IO, TYPE_CHECKING, BinaryIO
 
 from autograder.errors import UsageError
 from autograder.home import events
@@ -161,10 +161,10 @@ def main() -> None:
     """Serve orders until the terminal's process closes its end or is gone."""
     with tempfile.TemporaryFile() as printed, Path(CRASH_FILE).open("w", encoding="utf-8") as crash:
         faulthandler.enable(crash)
-        serve(Outside(os.fdopen(os.dup(1), "wb"), printed))
+        serve(Outside(os.fdopen(os.dup(1), "wb"), printed), crash)
 
 
-def serve(outside: Outside) -> None:
+def serve(outside: Outside, crash: IO[str]) -> None:
     """Carry out orders for ever; whoever listens to them ends this process."""
     orders: queue.SimpleQueue[bytes] = queue.SimpleQueue()
     threading.Thread(target=_listen, args=(os.fdopen(os.dup(0), "rb"), orders), daemon=True).start()
@@ -172,7 +172,7 @@ def serve(outside: Outside) -> None:
     _prepare(warm="--warm" in sys.argv)
     sys.dont_write_bytecode = True  # what is saved twice within a second would be taken for the same
     outside.tell(events.Ready())
-    watchdog = Watchdog(outside)
+    watchdog = Watchdog(outside, crash=crash)
     watchdog.start()
     desk = Desk(outside, watchdog)
     while True:

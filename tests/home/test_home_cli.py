@@ -71,6 +71,34 @@ def test_check_and_submit_need_nothing_of_unix(desk: Desk, edited: Edited, tmp_p
     assert (folder.parents[1] / "handin" / "t1_tiny.zip").is_file()
 
 
+def test_an_instructors_verb_says_what_it_lacks(tmp_path: Path) -> None:
+    """Without what only Linux has, everything around grading still loads, and a sentence says that Linux is needed."""
+    (tmp_path / "sitecustomize.py").write_text(textwrap.dedent(ELSEWHERE), encoding="utf-8")
+    code = """
+import asyncio, ctypes, multiprocessing.connection, os, select, shutil, signal
+import socket, subprocess, sys, sysconfig, tempfile
+import click, numpy, pydantic, pytest, rich.console, yaml
+for name in ("O_PATH", "O_DIRECTORY", "O_NOFOLLOW", "WNOHANG", "killpg"):
+    vars(os).pop(name, None)
+for name in ("SIGKILL", "SIGCHLD", "SIGALRM"):
+    vars(signal).pop(name, None)
+sysconfig.get_config_vars()  # which a real Windows has in a file of its own
+sys.platform = "win32"
+import autograder.cli, autograder.home.desk, autograder.intake, autograder.screen
+from autograder.records import Confinement
+from autograder.sandbox.means import choose_layers, survey
+choose_layers(Confinement.REQUIRED, survey())
+"""
+    said = subprocess.run(
+        [sys.executable, "-c", code],
+        env=os.environ | {"PYTHONPATH": str(tmp_path)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert "the sandbox needs Linux" in said.stderr.splitlines()[-1]
+
+
 def test_what_is_printed_fits_80_columns_and_needs_no_colour(desk: Desk, edited: Edited) -> None:
     """In a pipe: no escape sequences, no line beyond the 80th column, no blanks at the end of a table's line."""
     said = run(desk(edited(("2 * x", "3 * x"))), "check")
