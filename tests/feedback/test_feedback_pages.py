@@ -347,7 +347,7 @@ INJECTIONS = (
 ALLOWED = {
     "a", "abbr", "article", "b", "bdi", "body", "caption", "circle", "code", "dd", "details", "div", "dl", "dt",
     "figcaption", "figure", "footer", "h1", "h2", "h3", "h4", "h5", "head", "header", "html",
-    "li", "line", "main", "meta", "ol", "p", "polyline", "pre", "rect", "script", "section", "span", "strong",
+    "li", "line", "main", "meta", "nav", "ol", "p", "polyline", "pre", "rect", "script", "section", "span", "strong",
     "style", "summary", "svg", "table", "tbody", "td", "text", "th", "thead", "title", "tr", "ul", "wbr",
 }  # fmt: skip
 
