@@ -78,6 +78,8 @@ class Trained:
     losses: Any
     attached: bool
     """Whether a returned loss still held its graph."""
+    buffers: frozenset[str] = frozenset()
+    """Names in `state` that are no parameters."""
 
 
 @dataclass
@@ -231,7 +233,10 @@ def train(
     )
     state = _state(document)
     return Trained(
-        {**state.buffers, **state.parameters}, document.get("losses"), document.get("losses_attached") is True
+        {**state.buffers, **state.parameters},
+        document.get("losses"),
+        document.get("losses_attached") is True,
+        frozenset(state.buffers.keys() - state.parameters.keys()),
     )
 
 

@@ -32,6 +32,7 @@ from autograder.errors import ConfigurationError, SandboxError
 from autograder.sandbox.bans import Bans
 from autograder.sandbox.forms import in_form_of
 from autograder.sandbox.order import EarlierModule
+from autograder.sandbox.transformer_standins import TRANSFORMER_STAND_INS
 
 
 def rnn_cell(
@@ -109,80 +110,14 @@ def attend(q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None = None, scale: f
     return context, weights
 
 
-def scaled_dot_product_attention(q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None = None) -> Tensor:
-    """Context (..., T, d), as torch's function of this name."""
-    return F.scaled_dot_product_attention(q, k, v, mask)
-
-
-class MultiHeadAttention(nn.Module):
-    """`F.multi_head_attention_forward` with the course's names: w_q, w_k, w_v, w_o, each nn.Linear(d, d)."""
-
-    def __init__(self, d: int, h: int) -> None:
-        super().__init__()
-        self.h = h
-        self.w_q, self.w_k, self.w_v, self.w_o = (nn.Linear(d, d) for _ in range(4))
-
-    def forward(self, q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None = None) -> Tensor:
-        """Return (B, T, d) from q (B, T, d), k and v (B, S, d); `mask` broadcasts to (B, h, T, S)."""
-        w_q, w_k, w_v, w_o = self.w_q, self.w_k, self.w_v, self.w_o
-        out, _ = F.multi_head_attention_forward(
-            q.transpose(0, 1), k.transpose(0, 1), v.transpose(0, 1), q.shape[-1], self.h,
-            None, torch.cat([w_q.bias, w_k.bias, w_v.bias]), None, None, False, 0.0, w_o.weight, w_o.bias,
-            attn_mask=_hidden(mask, self.h, q, k), need_weights=False, use_separate_proj_weight=True,
-            q_proj_weight=w_q.weight, k_proj_weight=w_k.weight, v_proj_weight=w_v.weight,
-        )  # fmt: skip
-        return out.transpose(0, 1)
-
-
-class EncoderLayer(nn.Module):
-    """`nn.TransformerEncoderLayer` with the course's names: self_attn.w_*, linear1, linear2, norm1, norm2."""
-
-    def __init__(
-        self, d_model: int, heads: int, d_ff: int, dropout: float = 0.0, norm_first: bool = False,
-        activation: str | Callable[[Tensor], Tensor] = "relu", eps: float = 1e-5,
-    ) -> None:  # fmt: skip
-        super().__init__()
-        self.self_attn = MultiHeadAttention(d_model, heads)
-        self.linear1, self.linear2 = nn.Linear(d_model, d_ff), nn.Linear(d_ff, d_model)
-        self.norm1, self.norm2 = nn.LayerNorm(d_model, eps), nn.LayerNorm(d_model, eps)
-        self.dropout = dropout
-        self._options: dict[str, Any] = {"activation": activation, "layer_norm_eps": eps, "norm_first": norm_first}
-
-    def forward(self, x: Tensor, mask: Tensor | None = None) -> Tensor:
-        """Return (B, T, d) from x (B, T, d); `mask` broadcasts to (B, heads, T, T)."""
-        heads, (d_ff, d) = self.self_attn.h, self.linear1.weight.shape
-        # always in training mode, since torch's fast path for evaluation treats masks in a way of its own
-        dropout = self.dropout if self.training else 0.0
-        layer = nn.TransformerEncoderLayer(d, heads, d_ff, dropout, batch_first=True, device="meta", **self._options)
-        out: Tensor = torch.func.functional_call(layer, _torch_names(self), (x, _hidden(mask, heads, x, x)))
-        return out
-
-
-def _hidden(mask: Tensor | None, heads: int, q: Tensor, k: Tensor) -> Tensor | None:
-    """The mask as nn.MultiheadAttention wants it: (B * heads, T, S), True = may not be attended."""
-    if mask is None:
-        return None
-    mask = mask.unsqueeze(1) if mask.dim() == 3 else mask
-    return ~mask.expand(q.shape[0], heads, q.shape[1], k.shape[1]).flatten(0, 1)
-
-
-def _torch_names(layer: EncoderLayer) -> dict[str, Tensor]:
-    """The parameters of an EncoderLayer under the names of nn.TransformerEncoderLayer."""
-    parameters = dict[str, Tensor](layer.named_parameters())
-    for kind in ("weight", "bias"):
-        parts = [parameters.pop(f"self_attn.w_{name}.{kind}") for name in "qkv"]
-        parameters[f"self_attn.in_proj_{kind}"] = torch.cat(parts)
-        parameters[f"self_attn.out_proj.{kind}"] = parameters.pop(f"self_attn.w_o.{kind}")
-    return parameters
-
-
-STAND_INS: Mapping[str, Callable[..., Any]] = MappingProxyType({
+_HERE: dict[str, Callable[..., Any]] = {
     stand_in.__name__: stand_in
     for stand_in in (
         rnn_cell, RNNCell, rnn_forward, RNN, lstm_cell, gru_cell,
-        attend, scaled_dot_product_attention, MultiHeadAttention, EncoderLayer,
+        attend,
     )
-})  # fmt: skip
+}  # fmt: skip
+STAND_INS: Mapping[str, Callable[..., Any]] = MappingProxyType({**_HERE, **TRANSFORMER_STAND_INS})
 
 _OPERATORS: Mapping[str, tuple[str, ...]] = MappingProxyType(
     {

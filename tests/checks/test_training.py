@@ -163,6 +163,24 @@ def test_other_ways_to_write_it_pass(module_of: ModuleOf, before: str, after: st
     compare(module_of, edited(before, after))
 
 
+@pytest.mark.parametrize("table", ["torch.zeros(3)", "torch.ones(1, 3)", "torch.ones(3, dtype=torch.int64)"])
+def test_buffers_of_a_students_own_are_their_own_affair(module_of: ModuleOf, table: str) -> None:
+    """A model may keep its tables under other names, or in other shapes, than the reference's."""
+    build = "        self.layer = nn.Linear(1, 1)\n"
+    other = edited(build, build + f'        self.register_buffer("own", {table})\n', DOUBLER)
+    with_table = edited(build, build + '        self.register_buffer("table", torch.ones(3))\n', DOUBLER)
+    renamed = other.replace('"own"', '"table"') if "zeros" not in table else other
+
+    def model(where: Remote) -> Remote:
+        doubler: Remote = where.Doubler()
+        load(doubler, {"layer.weight": torch.tensor([[0.5]]), "layer.bias": torch.tensor([0.1])})
+        return doubler
+
+    x = torch.tensor([[1.0], [2.0]])
+    sides = (side(module_of(renamed)), side(module_of(with_table)))
+    three_steps(*sides, model, [(x, 2 * x)] * 3, fit="fit_doubler")
+
+
 MISTAKES = {
     "nothing cleared": ("        optimizer.zero_grad()\n", ""),
     "cleared after backward": (

@@ -22,7 +22,10 @@ from autograder.sandbox.standins import STAND_INS, attend, calls_banned, provide
 
 NAMES = (
     "rnn_cell", "RNNCell", "rnn_forward", "RNN", "lstm_cell", "gru_cell",
-    "attend", "scaled_dot_product_attention", "MultiHeadAttention", "EncoderLayer",
+    "attend",
+    "TokenEmbedding", "positional_encoding", "PositionalEncoding", "padding_mask", "causal_mask",
+    "scaled_dot_product_attention", "MultiHeadAttention", "LayerNorm", "FeedForward", "EncoderLayer", "DecoderLayer",
+    "TransformerEncoder", "TransformerDecoder", "Transformer",
 )  # fmt: skip
 BATCH, QUERIES, KEYS, MODEL, HEADS = 2, 3, 5, 8, 4
 
@@ -61,18 +64,6 @@ def open_row_mask() -> Tensor:
     mask[0, 0] = False
     mask[:, 1:, 0] = True
     return mask
-
-
-def torch_attention(ours: nn.Module) -> nn.MultiheadAttention:
-    """Torch's module with the stand-in's weights."""
-    theirs = nn.MultiheadAttention(MODEL, HEADS, batch_first=True, dtype=torch.float64)
-    state = ours.state_dict()
-    with torch.no_grad():
-        theirs.in_proj_weight.copy_(torch.cat([state[f"w_{name}.weight"] for name in "qkv"]))
-        theirs.in_proj_bias.copy_(torch.cat([state[f"w_{name}.bias"] for name in "qkv"]))
-        theirs.out_proj.weight.copy_(state["w_o.weight"])
-        theirs.out_proj.bias.copy_(state["w_o.bias"])
-    return theirs
 
 
 def shaken(module: nn.Module) -> nn.Module:
@@ -173,78 +164,17 @@ def test_attend_takes_one_query() -> None:
         attend(q, k, v, open_row_mask())
 
 
-def test_scaled_dot_product_attention_is_equation_one() -> None:
-    """Heads in front, masks that broadcast, and zeros where nothing may be attended."""
-    q, k, v = drawn(BATCH, HEADS, QUERIES, 6), drawn(BATCH, HEADS, KEYS, 6), drawn(BATCH, HEADS, KEYS, 7)
-    for mask in (None, open_row_mask()[:, None], torch.tensor([True] * 3 + [False] * 2).view(1, 1, 1, KEYS)):
-        expected, _ = by_hand(q, k, v, mask, 1 / math.sqrt(6))
-        torch.testing.assert_close(STAND_INS["scaled_dot_product_attention"](q, k, v, mask), expected)
-
-
-def test_multi_head_attention_is_torch_s() -> None:
-    """Same numbers and gradients as nn.MultiheadAttention, whose masks mean the opposite."""
-    ours = shaken(STAND_INS["MultiHeadAttention"](MODEL, HEADS))
-    assert list(ours.state_dict()) == [f"w_{name}.{kind}" for name in "qkvo" for kind in ("weight", "bias")]
-    theirs = torch_attention(ours)
-    q, k, v = drawn(BATCH, QUERIES, MODEL).requires_grad_(), drawn(BATCH, KEYS, MODEL), drawn(BATCH, KEYS, MODEL) + 1
-    mask = torch.rand(QUERIES, KEYS, generator=torch.Generator().manual_seed(3)) > 0.3
-    mask[:, 0] = True
-    for given, hidden in ((None, None), (mask, ~mask), (mask.expand(BATCH, 1, QUERIES, KEYS), ~mask)):
-        got, expected = ours(q, k, v, given), theirs(q, k, v, attn_mask=hidden)[0]
-        torch.testing.assert_close(got, expected)
-        torch.testing.assert_close(
-            torch.autograd.grad(got.sin().sum(), q), torch.autograd.grad(expected.sin().sum(), q)
-        )
-
-
-def test_multi_head_attention_gives_a_row_without_keys_the_output_bias() -> None:
-    """The context of a query that may attend nothing is zeros, before the output projection."""
-    ours = shaken(STAND_INS["MultiHeadAttention"](MODEL, HEADS))
-    q, k = drawn(BATCH, QUERIES, MODEL), drawn(BATCH, KEYS, MODEL)
-    for context in (torch.enable_grad, torch.no_grad):
-        with context():
-            torch.testing.assert_close(ours(q, k, k, open_row_mask())[0, 0], ours.w_o.bias)
-
-
-@pytest.mark.parametrize("options", [
-    {}, {"norm_first": True}, {"activation": "gelu"}, {"eps": 0.1, "norm_first": True, "activation": "gelu"},
-], ids=str)  # fmt: skip
-def test_encoder_layer_is_torch_s(options: dict[str, Any]) -> None:
-    """Same numbers in training and evaluation as nn.TransformerEncoderLayer with these weights."""
-    ours = shaken(STAND_INS["EncoderLayer"](MODEL, HEADS, 12, **options))
-    renamed = {"layer_norm_eps" if name == "eps" else name: value for name, value in options.items()}
-    theirs = nn.TransformerEncoderLayer(MODEL, HEADS, 12, 0.0, batch_first=True, dtype=torch.float64, **renamed)
-    theirs.load_state_dict(
-        {name: value for name, value in ours.state_dict().items() if "self_attn" not in name}, strict=False
-    )
-    theirs.self_attn = torch_attention(ours.self_attn)
-    x, causal = drawn(BATCH, KEYS, MODEL).requires_grad_(), torch.ones(KEYS, KEYS).tril().bool()
-    for training in (True, False):
-        got, expected = ours.train(training)(x, causal), theirs.train(training)(x, src_mask=~causal)
-        torch.testing.assert_close(got, expected)
-    gradients = torch.autograd.grad(got.sin().sum(), [x, *ours.parameters()])
-    assert len(gradients) == 1 + 8 + 4 + 4
-    assert all(bool(gradient.any()) for gradient in gradients)
-
-
-def test_encoder_layer_has_the_course_s_names_and_honours_dropout() -> None:
-    """State-dict names as printed in the handout; dropout acts in training only."""
-    layer = STAND_INS["EncoderLayer"](MODEL, HEADS, 12, dropout=0.5)
-    parts = ("self_attn.w_q", "self_attn.w_k", "self_attn.w_v", "self_attn.w_o", "linear1", "linear2", "norm1", "norm2")
-    assert list(layer.state_dict()) == [f"{part}.{kind}" for part in parts for kind in ("weight", "bias")]
-    x = drawn(BATCH, KEYS, MODEL).float()
-    assert not torch.equal(layer(x), layer(x))
-    layer.eval()
-    assert torch.equal(layer(x), layer(x))
-
-
 # ----- in a child, with everything banned ---------------------------------------------------------------------------
 
 MODULES = {
     "RNNCell": (3, 4),
     "RNN": (3, 4),
     "MultiHeadAttention": (MODEL, HEADS),
+    "LayerNorm": (MODEL,),
     "EncoderLayer": (MODEL, HEADS, 12),
+    "DecoderLayer": (MODEL, HEADS, 12),
+    "TransformerEncoder": (MODEL, HEADS, 12, 2),
+    "TransformerDecoder": (MODEL, HEADS, 12, 2),
 }
 ARGUMENTS: dict[str, tuple[Tensor, ...]] = {
     "rnn_cell": (*cell_arguments(1)[:2], *cell_arguments(1)[2]),
@@ -255,7 +185,11 @@ ARGUMENTS: dict[str, tuple[Tensor, ...]] = {
     "attend": (drawn(2, 3, 6), drawn(2, 5, 6), drawn(2, 5, 7)),
     "scaled_dot_product_attention": (drawn(2, 3, 6), drawn(2, 5, 6), drawn(2, 5, 7)),
     "MultiHeadAttention": (drawn(2, 3, 8), drawn(2, 5, 8), drawn(2, 5, 8)),
+    "LayerNorm": (drawn(2, 5, 8),),
     "EncoderLayer": (drawn(2, 5, 8),),
+    "DecoderLayer": (drawn(2, 5, 8), drawn(2, 3, 8)),
+    "TransformerEncoder": (drawn(2, 5, 8),),
+    "TransformerDecoder": (drawn(2, 5, 8), drawn(2, 3, 8)),
 }
 
 
