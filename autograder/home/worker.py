@@ -6,6 +6,7 @@ would (CPU seconds for each check), and can then say at which line the student's
 
 from __future__ import annotations
 
+import contextlib
 import faulthandler
 import importlib
 import os
@@ -188,8 +189,12 @@ def serve(outside: Outside, crash: IO[str]) -> None:
 
 def _listen(stream: BinaryIO, orders: queue.SimpleQueue[bytes]) -> None:
     """Pass orders on; where there can be no more, nobody waits for this process either."""
+    here = Path.cwd()
     for line in stream:
         orders.put(line)
+    with contextlib.suppress(OSError):  # the terminal's process may have been killed: its folder is empty but for this
+        (here / CRASH_FILE).unlink()
+        here.rmdir()
     os._exit(0)
 
 
