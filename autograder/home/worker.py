@@ -27,7 +27,7 @@ from autograder.home.events import Order
 from autograder.home.guard import Outside, Watchdog
 from autograder.home.report import Problem
 from autograder.records import CheckResult, Outcome
-from autograder.sandbox import loading
+from autograder.sandbox import surroundings
 
 if TYPE_CHECKING:
     from autograder.checks.bench import Bench, Wish
@@ -212,7 +212,7 @@ def _prepare(*, warm: bool) -> None:
     for module in ("autograder.checks.home", "autograder.checks.judge"):
         importlib.import_module(module)
     torch.set_num_threads(1)
-    loading.accommodate()
+    surroundings.accommodate()
     if warm:  # what the first optimizer and the first rehearsal would import
         from autograder.home.gpu import warm_up
 

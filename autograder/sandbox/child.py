@@ -18,7 +18,7 @@ from typing import Any, NoReturn
 
 import torch
 
-from autograder.sandbox import landlock, loading, namespaces, seccomp, standins, wire
+from autograder.sandbox import landlock, loading, namespaces, seccomp, standins, surroundings, wire
 from autograder.sandbox.bans import Bans
 from autograder.sandbox.order import EarlierModule, from_bytes, to_bytes
 from autograder.sandbox.worker import Executor, describe
@@ -76,7 +76,7 @@ def _prepare(
     try:
         written = [each.name for each in earlier if each.written]
         code = to_bytes(order["code"]) or loading.compile_submission(scratch, order["module"], *written)
-        with loading.settled(order["module"]):
+        with surroundings.settled(order["module"]):
             module = loading.import_submission(
                 scratch,
                 order["module"],

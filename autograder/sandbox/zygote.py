@@ -24,7 +24,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from autograder.sandbox import landlock, loading, namespaces, pages, seccomp
+from autograder.sandbox import landlock, namespaces, pages, seccomp, surroundings
 from autograder.sandbox.bans import Bans, install
 from autograder.sandbox.child import Jail, run
 from autograder.sandbox.scratch import clear_away, clear_few
@@ -41,7 +41,7 @@ def main() -> None:
     settings = json.loads(control.recv(MAX_MESSAGE))
     _leave_interrupts_to_judge()
     warm_up(settings["preload"], heavy=settings["heavy"])
-    loading.accommodate()
+    surroundings.accommodate()
     process = os.open("/proc", os.O_RDONLY | os.O_DIRECTORY)
     jail, layers = build_jail(settings, process)
     gc.collect()

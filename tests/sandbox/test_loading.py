@@ -279,7 +279,7 @@ ACCOMMODATED = """
 import time, torch
 from torch import nn
 from torch.utils.data import DataLoader, TensorDataset
-from autograder.sandbox.loading import accommodate
+from autograder.sandbox.surroundings import accommodate
 
 accommodate()
 data = TensorDataset(torch.arange(6.0))
