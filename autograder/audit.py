@@ -81,7 +81,11 @@ def audit(
     verdicts: list[Verdict] = []
     by_name = {f"{trial.kind.replace(' ', '-')}.{trial.variant.id}.{trial.round}": trial for trial in chosen}
     jobs = [
-        Job(as_submission(assignment, name, trial.variant.files), audit_secret(trial.round))
+        Job(
+            as_submission(assignment, name, trial.variant.files),
+            audit_secret(trial.round),
+            untried=_untold_trainings(assignment, trial),
+        )
         for name, trial in by_name.items()
     ]
 
@@ -91,6 +95,19 @@ def audit(
 
     grade_all(settings, jobs, workers, judge)
     return tuple(verdicts)
+
+
+def _untold_trainings(assignment: Assignment, trial: Trial) -> frozenset[str]:
+    """The trainings that tell nothing about a mistake: `caught_by` does not name them, and no other check needs them.
+
+    They are most of what a mistake would cost, and those that training shows are calibrated apart (see proof.py).
+    """
+    if trial.kind is not Kind.MISTAKE or not trial.variant.caught_by:
+        return frozenset()
+    needed = {name for check in assignment.checks for name in check.needs}
+    needed |= {id_ for ids in assignment.parts.values() for id_ in ids}
+    trainings = {check.id for check in assignment.checks if check.trains_cpu_s is not None}
+    return frozenset(trainings - needed - set(trial.variant.caught_by))
 
 
 def audit_secret(number: int) -> bytes:

@@ -85,7 +85,11 @@ def calibrate(
             for number in range(CALIBRATION_ROUNDS if mistake.training_visible else 0):
                 submission = as_submission(assignment, mistake.id, mistake.files)
                 results = pipeline.train_regardless(Job(submission, audit_secret(number)))
-                wrong += [(check, value, bound, mistake.id) for check, value, bound in _figures(results)]
+                wrong += [
+                    (check, value, bound, mistake.id)
+                    for check, value, bound in _figures(results)
+                    if not mistake.shown_by or check in mistake.shown_by
+                ]
             if mistake.training_visible:
                 done(mistake.id)
     return tuple(_calibration(check, right, wrong) for check in dict.fromkeys(check for check, _, _ in right))

@@ -43,6 +43,9 @@ class Variant:
     why_not: str = ""
     """Why a mistake of the catalogue cannot be an edit; then there are no files."""
     training_visible: bool = False
+    """Whether a training shows this mistake as well, so that its bound must lie below it."""
+    shown_by: tuple[str, ...] = ()
+    """The trainings that do; none named: all of them."""
     edits: tuple[Edit, ...] = ()
     """What was changed, where the program is an edit of the solution."""
     hints: Mapping[str, str] = field(default_factory=dict)
@@ -184,6 +187,7 @@ def _variant(assignment: Assignment, file: Path, entry: Mapping[str, Any]) -> Va
         raise ConfigurationError(f"{file}: {entry.get('id', 'an entry')} needs an id, and either edits or why_not")
     if "why_not" in entry:
         return Variant(entry["id"], {}, why_not=entry["why_not"])
+    visible = entry.get("training_visible", False)
     name = entry.get("file", assignment.files[0])
     if name not in (paths := _paths(assignment)):
         raise ConfigurationError(f"{file}: {entry['id']}: there is no file {name} to edit; known are {sorted(paths)}")
@@ -194,7 +198,8 @@ def _variant(assignment: Assignment, file: Path, entry: Mapping[str, Any]) -> Va
         _apply(_solution(assignment), edits, f"{file}: {entry['id']}"),
         tuple(entry.get("caught_by", ())),
         hint,
-        training_visible=bool(entry.get("training_visible")),
+        training_visible=bool(visible),
+        shown_by=tuple(visible) if isinstance(visible, list) else (),
         edits=edits,
         hints={"en": hint} | {key[5:]: words for key, words in entry.items() if key.startswith("hint.")},
     )

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
 
+from autograder import audit as audit_module
 from autograder import fleet
 from autograder.audit import Kind, Trial, Verdict, audit, audit_secret, trials, verdict
 from autograder.course import load_assignment
+from autograder.pipeline import Job, Settings
 from autograder.records import Assignment, CheckResult, Confinement, Finding, Grade, Outcome, RunInfo
 from autograder.variants import Variant
 
@@ -57,7 +60,7 @@ def test_a_sound_assignment_has_no_faults(audited: Run, tiny_folder: Path) -> No
         "lazy: lazy_value_error 0",
         "lazy: lazy_exit 0",
     }
-    assert scores["mistake: tiny.no_tanh 0"] == 70
+    assert scores["mistake: tiny.no_tanh 0"] == 40  # test_fit, which trains, is left out
     assert found["mistake: tiny.no_tanh 0"].caught_by == ("test_rnn_cell",)
     assert {v.named for v in found.values() if v.trial.kind is Kind.MISTAKE} == {"alone"}
     assert {v.named for v in found.values() if v.trial.kind is not Kind.MISTAKE} == {""}
@@ -166,3 +169,29 @@ def test_the_secrets_of_rounds_differ_and_stay() -> None:
     assert len(set(secrets)) == 5
     assert secrets == [audit_secret(number) for number in range(5)]
     assert all(len(secret) >= 32 for secret in secrets)
+
+
+def test_a_mistake_is_spared_the_trainings_that_say_nothing_of_it(
+    tiny: Assignment, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Trainings that `caught_by` does not name, and that no check or part needs, are left out for mistakes alone."""
+    checks = tuple(replace(check, trains_cpu_s=9.0, needs=()) for check in tiny.checks)
+    first, second, *others = (check.id for check in checks)
+    assignment = replace(tiny, checks=(replace(checks[0], needs=(second,)), *checks[1:]), parts={})
+    given: dict[str, frozenset[str]] = {}
+
+    def grade_all(_: Settings, jobs: list[Job], workers: int, judge: Callable[..., None]) -> None:
+        given.update({job.submission.student: job.untried for job in jobs})
+
+    monkeypatch.setattr(audit_module, "grade_all", grade_all)
+    chosen = [
+        Trial(Kind.MISTAKE, Variant("named", {"tiny.py": b""}, (first,)), 0),
+        Trial(Kind.MISTAKE, Variant("nameless", {"tiny.py": b""}), 0),
+        Trial(Kind.CHEAT, Variant("cheat", {"tiny.py": b""}, (first,)), 0),
+    ]
+    audit(Settings(tiny.folder, Confinement.REQUIRED, (), (), tmp_path, "0"), assignment, chosen, 1, lambda _: None)
+    assert given == {
+        "mistake.named.0": frozenset(others),
+        "mistake.nameless.0": frozenset(),
+        "cheat.cheat.0": frozenset(),
+    }

@@ -10,7 +10,7 @@ from pathlib import Path
 import course_data
 import numpy as np
 import pytest
-from course_data import echo, names
+from course_data import adding, echo, languages, names
 
 FOLDER = Path(course_data.__file__).parent
 BUILD = FOLDER / "build" / "build_names.py"
@@ -134,3 +134,31 @@ def test_echo_batches_are_fresh() -> None:
     batches = [inputs for inputs, _ in echo.echo_batches(3, 4, 9, 2, 3, np.random.default_rng(1))]
     assert not np.array_equal(batches[0], batches[1])
     assert not np.array_equal(batches[1], batches[2])
+
+
+def test_the_adding_problem_asks_for_the_sum_of_two_marked_numbers() -> None:
+    """One mark in each half, numbers from 0 to 1, and a target that is the sum of the marked ones."""
+    x, y = adding.adding(500, 9, np.random.default_rng(1))
+    numbers, marks = x[..., 0], x[..., 1]
+    assert (x.shape, y.shape) == ((500, 9, 2), (500,))
+    assert (marks[:, :4].sum(axis=1) == 1).all()
+    assert (marks[:, 4:].sum(axis=1) == 1).all()
+    assert np.isin(marks, (0, 1)).all()
+    assert ((numbers >= 0) & (numbers < 1)).all()
+    assert np.allclose(y, numbers[marks == 1].reshape(500, 2).sum(axis=1))
+    assert ((y - 1) ** 2).mean() == pytest.approx(adding.GUESSING, rel=0.2)  # about three standard errors
+    first, second = adding.adding_batches(2, 3, 5, np.random.default_rng(1))
+    assert not np.array_equal(first[0], second[0])
+    with pytest.raises(ValueError, match="need two steps"):
+        adding.adding(3, 1, np.random.default_rng(1))
+
+
+def test_names_are_spelled_for_a_classifier() -> None:
+    """Ids without START and END, padded on the right, with lengths and labels; batches go through all names."""
+    pairs = [("rossi", 3), ("li", 0), ("kay", 5)]
+    ids, lengths, labels = languages.spelled(pairs)
+    assert ids[1].tolist() == [*names.VOCABULARY.encode("li"), 0, 0, 0]
+    assert (lengths.tolist(), labels.tolist()) == ([5, 2, 3], [3, 0, 5])
+    seen = list(languages.batches(pairs, 1, 6, np.random.default_rng(1)))
+    assert [sorted(int(batch[2][0]) for batch in seen[start : start + 3]) for start in (0, 3)] == [[0, 3, 5]] * 2
+    assert all(batch[0].shape == (1, batch[1][0]) for batch in seen)

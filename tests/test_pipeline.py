@@ -113,6 +113,15 @@ def test_a_second_run_measures_nothing(desk: Any, hand_in: HandIn) -> None:
     again.close()
 
 
+def test_checks_that_are_left_out_are_skipped_and_not_kept(desk: Any, hand_in: HandIn) -> None:
+    """A check that need not be tried counts as skipped this once; what the ledger holds of it counts all the same."""
+    job = Job(hand_in(), SECRET, untried=frozenset({"test_fit"}))
+    assert outcomes(desk.pipeline().grade(job))["test_fit"] == Outcome.SKIPPED
+    assert stored(desk.ledger) == 4
+    assert desk.grade(hand_in()).score == 100
+    assert outcomes(desk.pipeline().grade(job))["test_fit"] == Outcome.PASSED
+
+
 def test_the_same_work_of_another_student_is_not_measured_again(desk: Any, hand_in: HandIn) -> None:
     """A measurement depends on the files, not on the name."""
     desk.grade(hand_in())

@@ -66,7 +66,7 @@ def verdict(kind: Kind, *results: CheckResult, fault: str = "") -> Verdict:
 MISTAKES = """
 - {id: hidden, edits: [{replace: "2 * x", with: "x"}]}
 - {id: seen, edits: [{replace: "2 * x", with: "3 * x"}], training_visible: true}
-- {id: seen_too, edits: [{replace: "2 * x", with: "4 * x"}], training_visible: true}
+- {id: seen_too, edits: [{replace: "2 * x", with: "4 * x"}], training_visible: [test_b]}
 """
 
 
@@ -95,7 +95,7 @@ def test_calibration_trains_the_visible_mistakes(
 
         def train_regardless(self, job: Any) -> tuple[CheckResult, ...]:
             runs.append((job.submission.student, job.secret))
-            loss = {"seen": 2.0, "seen_too": 0.9}[job.submission.student]
+            loss = {"seen": 2.0, "seen_too": -3.0}[job.submission.student]  # test_a does not show the second one
             return (result("test_a", loss=loss + len(runs)), result("test_b", loss=math.nan))
 
         def close(self) -> None:

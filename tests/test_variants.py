@@ -155,3 +155,19 @@ def test_a_variant_is_handed_in_like_anything(tiny: Assignment) -> None:
     assert (one.student, one.assignment, one.problem) == ("a", "t1_tiny", "")
     assert one.digest == other.digest
     assert len(one.digest) == 64
+
+
+def test_a_mistake_may_be_shown_by_some_trainings_only(course: Callable[..., Assignment]) -> None:
+    """`training_visible` is true for all trainings, or a list of those that show the mistake."""
+    text = """
+- id: all
+  edits: [{replace: "2 * x", with: "x"}]
+  training_visible: true
+- id: some
+  edits: [{replace: "2 * x", with: "x"}]
+  training_visible: [test_a, test_b]
+- id: none
+  edits: [{replace: "2 * x", with: "x"}]
+"""
+    found = [(each.training_visible, each.shown_by) for each in variants.mistakes(course(mistakes__yml=text))]
+    assert found == [(True, ()), (True, ("test_a", "test_b")), (False, ())]

@@ -50,6 +50,26 @@ def tensors_in(value: object, name: str = "answer") -> Iterator[tuple[str, Tenso
             yield from tensors_in(item, f"{name}[{index}]")
 
 
+def only_where(value: object, masks: Sequence[Tensor | None]) -> object:
+    """The nested answer with zeros where a mask is False; masks belong to its float tensors in order, None keeps all.
+
+    A mask that does not fit the tensor's first axes changes nothing: the shape is for the comparison to report.
+    """
+    return _masked(value, iter(masks))
+
+
+def _masked(value: object, masks: Iterator[Tensor | None]) -> object:
+    if isinstance(value, Tensor):
+        mask = next(masks, None) if value.is_floating_point() else None
+        if mask is None or not is_plain_tensor(value) or value.shape[: mask.ndim] != mask.shape:
+            return value
+        return torch.where(mask.reshape(*mask.shape, *[1] * (value.ndim - mask.ndim)), value, 0.0)
+    if isinstance(value, Mapping):
+        return {key: _masked(item, masks) for key, item in value.items()}
+    parts = parts_of(value)
+    return value if parts is None else tuple(_masked(part, masks) for part in parts)
+
+
 def tensor_inputs(
     args: Sequence[object], kwargs: Mapping[str, object], names: Sequence[str] = ()
 ) -> list[tuple[str, Tensor]]:

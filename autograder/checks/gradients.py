@@ -12,7 +12,7 @@ from typing import NoReturn, Protocol
 import torch
 from torch import Tensor
 
-from autograder.checks.answers import shape_of, tensor_inputs, tensors_in
+from autograder.checks.answers import only_where, shape_of, tensor_inputs, tensors_in
 from autograder.checks.draw import Draw
 from autograder.checks.finding import fail
 from autograder.checks.patterns import Difference, factor, index_of, one_figure, pattern, shape_difference
@@ -78,17 +78,20 @@ def same_gradients(
     draw: Draw,
     hint: str = "",
     names: Sequence[str] = (),
+    only: Sequence[Tensor | None] = (),
     **kwargs: object,
 ) -> Comparison:
     """How close the student's gradients are to the reference's; raises CheckFailure unless answers and gradients agree.
 
-    `names` are what messages call the positional arguments. A missing gradient equals a zero one. Errors are judged as
-    parts of the largest entry, see `Precision.gradient` and `Precision.cancelled`.
+    `names` are what messages call the positional arguments, `only` says which places of the answer count, as in `same`.
+    A missing gradient equals a zero one. Errors are judged as parts of the largest entry, see `Precision.gradient` and
+    `Precision.cancelled`.
     """
     ours, theirs = _side(args, kwargs, "student"), _side(args, kwargs, "reference")
     answer = reference_fn(*theirs.args, **theirs.kwargs)
-    same(student_fn(*ours.args, **ours.kwargs), answer, hint=hint)
-    cotangents = [draw(*tensor.shape) for _, tensor in tensors_in(answer) if tensor.is_floating_point()]
+    same(student_fn(*ours.args, **ours.kwargs), answer, hint=hint, only=only)
+    weights = [draw(*tensor.shape) for _, tensor in tensors_in(answer) if tensor.is_floating_point()]
+    cotangents = [weight for _, weight in tensors_in(only_where(weights, only))]
     found = student_fn.vjp(ours.args, ours.kwargs, cotangents)
     expected = reference_fn.vjp(theirs.args, theirs.kwargs, cotangents)
     inputs = [name for name, tensor in tensor_inputs(theirs.args, theirs.kwargs, names) if tensor.is_floating_point()]

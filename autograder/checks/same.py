@@ -7,7 +7,7 @@ indices and the size of an error with one significant figure; expected values an
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import NoReturn
 
@@ -15,7 +15,15 @@ import torch
 from torch import Tensor
 
 from autograder.checks import patterns
-from autograder.checks.answers import advice_for, in_words, is_number, is_plain_tensor, parts_of, shape_of
+from autograder.checks.answers import (
+    advice_for,
+    in_words,
+    is_number,
+    is_plain_tensor,
+    only_where,
+    parts_of,
+    shape_of,
+)
 from autograder.checks.finding import Kind, fail
 from autograder.checks.precision import precision_of, tolerance
 
@@ -47,13 +55,17 @@ def same(
     what: str = "",
     rtol: float | None = None,
     atol: float | None = None,
+    only: Sequence[Tensor | None] = (),
 ) -> Comparison:
     """How close `got` is to `expected`; raises CheckFailure unless they are the same.
 
     Tensors, Python numbers (also against tensors without axes), strings, None, dicts, and nested tuples, lists and
     records, among which no difference is made. float32 against float64 is no fault: values decide. `rtol` and `atol`
-    replace those of the precision of `expected` (see precision.py); `what` names the answer in messages.
+    replace those of the precision of `expected` (see precision.py); `what` names the answer in messages. `only` holds a
+    mask for each float tensor of the answer in order, True where it counts (padding does not); None: all of it counts.
     """
+    if only:
+        got, expected = only_where(got, only), only_where(expected, only)
     return _Place(what, hint, rtol, atol).compare(got, expected)
 
 

@@ -47,19 +47,22 @@ def three_steps(
     *,
     optimizer: Optimizer = ("SGD", {"lr": 0.1}),
     fit: str = "fit",
-    fit_kwargs: Mapping[str, Any] | None = None,
+    fit_kwargs: Mapping[str, Any] | Callable[[Remote], Mapping[str, Any]] | None = None,
     hint: str = "",
 ) -> None:
     """Compare what both loops make of the same weights and the same few batches, exactly.
 
     Catches a missing zero_grad, a wrong order, eval mode, loss over padding, clipping after the step. The first batch
-    alone is tried as well, so that the message can tell a wrong step from steps that disturb each other.
+    alone is tried as well, so that the message can tell a wrong step from steps that disturb each other. What has to
+    be built on either side (a loss function, say) comes from a function of the side as `fit_kwargs`.
     """
+
+    def trained(side: Remote, count: int) -> Trained:
+        kwargs = fit_kwargs(side) if callable(fit_kwargs) else fit_kwargs
+        return _run(model_of(side), fit, batches[:count], optimizer, kwargs)
+
     for count in (1, len(batches)):
-        theirs, ours = (
-            _run(model_of(side), fit, batches[:count], optimizer, fit_kwargs) for side in (student, reference)
-        )
-        _compare(theirs, ours, count, hint)
+        _compare(trained(student, count), trained(reference, count), count, hint)
 
 
 def _compare(got: Trained, expected: Trained, steps: int, hint: str) -> None:

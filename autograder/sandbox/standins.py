@@ -11,89 +11,29 @@ so a submission that digs it out can lift the bans, and its own code that runs i
 Tensor, a thread) runs without them. Either has first lost the points of the part, and gains a layer which, like the
 stand-in, does no more than call torch.
 
-Shapes: B batch, T queries, S keys, I input, H hidden, d model. Masks are boolean, True = may be attended; a row that
-may attend nothing gets zeros.
+Shapes: B batch, T queries, S keys, d model. Masks are boolean, True = may be attended; a row that may attend nothing
+gets zeros.
 """
 
 from __future__ import annotations
 
 import importlib
 import sys
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from functools import wraps
 from types import MappingProxyType, ModuleType
 from typing import Any
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor, nn
+from torch import Tensor
 
 from autograder.errors import ConfigurationError, SandboxError
+from autograder.sandbox import recurrent
 from autograder.sandbox.bans import Bans
 from autograder.sandbox.forms import in_form_of
 from autograder.sandbox.order import EarlierModule
 from autograder.sandbox.transformer_standins import TRANSFORMER_STAND_INS
-
-
-def rnn_cell(
-    x: Tensor, h: Tensor, weight_ih: Tensor, weight_hh: Tensor, bias_ih: Tensor, bias_hh: Tensor,
-    nonlinearity: str = "tanh",
-) -> Tensor:  # fmt: skip
-    """Next state (B, H) of torch.nn.RNNCell from x (B, I) and h (B, H)."""
-    step = torch.rnn_relu_cell if nonlinearity == "relu" else torch.rnn_tanh_cell
-    return step(x, h, weight_ih, weight_hh, bias_ih, bias_hh)
-
-
-class RNNCell(nn.RNNCell):
-    """`torch.nn.RNNCell` with the course's signature; the names of its weights are the same."""
-
-    def __init__(self, input_size: int, hidden_size: int, nonlinearity: str = "tanh") -> None:
-        super().__init__(input_size, hidden_size, nonlinearity=nonlinearity)
-
-    def forward(self, x: Tensor, h: Tensor | None = None) -> Tensor:
-        """Next state (B, H)."""
-        return super().forward(x, h)
-
-
-def rnn_forward(cell: Any, x: Tensor, h0: Tensor | None = None) -> tuple[Tensor, Tensor]:
-    """All states (B, T, H) and the last one (B, H) of torch's RNN with the cell's weights, from x (B, T, I)."""
-    out, h_n = _rnn(x, [cell], None if h0 is None else h0[None])
-    return out, h_n[0]
-
-
-class RNN(nn.Module):
-    """`torch.nn.RNN` with the names of its weights under `cells.{l}`."""
-
-    def __init__(self, input_size: int, hidden_size: int, num_layers: int = 1, nonlinearity: str = "tanh") -> None:
-        super().__init__()
-        self.cells = nn.ModuleList([nn.RNNCell(input_size, hidden_size, nonlinearity=nonlinearity)])
-        for _ in range(1, num_layers):
-            self.cells.append(nn.RNNCell(hidden_size, hidden_size, nonlinearity=nonlinearity))
-
-    def forward(self, x: Tensor, h0: Tensor | None = None) -> tuple[Tensor, Tensor]:
-        """All states of the last layer (B, T, H) and the last state of every layer (L, B, H)."""
-        return _rnn(x, list(self.cells), h0)
-
-
-def _rnn(x: Tensor, cells: Sequence[Any], h0: Tensor | None) -> tuple[Tensor, Tensor]:
-    """Torch's RNN with the weights of the cells, one a layer."""
-    weights = [getattr(cell, name) for cell in cells for name in ("weight_ih", "weight_hh", "bias_ih", "bias_hh")]
-    run = torch.rnn_relu if cells[0].nonlinearity == "relu" else torch.rnn_tanh
-    hx = torch.zeros(len(cells), len(x), cells[0].hidden_size).to(x) if h0 is None else h0
-    out, h_n = run(x, hx, weights, True, len(cells), 0.0, False, False, True)
-    return out, h_n
-
-
-def lstm_cell(
-    x: Tensor, h: Tensor, c: Tensor, weight_ih: Tensor, weight_hh: Tensor, bias_ih: Tensor, bias_hh: Tensor
-) -> tuple[Tensor, Tensor]:
-    """Next states (h, c), each (B, H), of torch.nn.LSTMCell."""
-    return torch.lstm_cell(x, (h, c), weight_ih, weight_hh, bias_ih, bias_hh)
-
-
-def gru_cell(x: Tensor, h: Tensor, weight_ih: Tensor, weight_hh: Tensor, bias_ih: Tensor, bias_hh: Tensor) -> Tensor:
-    """Next state (B, H) of torch.nn.GRUCell."""
-    return torch.gru_cell(x, h, weight_ih, weight_hh, bias_ih, bias_hh)
 
 
 def attend(q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None = None, scale: float = 1.0) -> tuple[Tensor, Tensor]:
@@ -110,22 +50,9 @@ def attend(q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None = None, scale: f
     return context, weights
 
 
-_HERE: dict[str, Callable[..., Any]] = {
-    stand_in.__name__: stand_in
-    for stand_in in (
-        rnn_cell, RNNCell, rnn_forward, RNN, lstm_cell, gru_cell,
-        attend,
-    )
-}  # fmt: skip
-STAND_INS: Mapping[str, Callable[..., Any]] = MappingProxyType({**_HERE, **TRANSFORMER_STAND_INS})
-
-_OPERATORS: Mapping[str, tuple[str, ...]] = MappingProxyType(
-    {
-        "rnn_cell": ("rnn_tanh_cell", "rnn_relu_cell"),
-        "rnn_forward": ("rnn_tanh", "rnn_relu"),
-        "lstm_cell": ("lstm_cell", "_thnn_fused_lstm_cell"),
-        "gru_cell": ("gru_cell", "_thnn_fused_gru_cell"),
-    }
+_HERE = (*recurrent.STAND_INS, attend)
+STAND_INS: Mapping[str, Callable[..., Any]] = MappingProxyType(
+    {stand_in.__name__: stand_in for stand_in in _HERE} | TRANSFORMER_STAND_INS
 )
 
 
@@ -152,7 +79,7 @@ def provide_earlier(earlier: Iterable[EarlierModule], bans: Bans) -> None:
 
 _CELLS = ("*rnn*", "*lstm*", "*gru*")
 _CALLS: Mapping[str, tuple[str, ...]] = MappingProxyType(
-    dict.fromkeys(("rnn_cell", "RNNCell", "rnn_forward", "RNN", "lstm_cell", "gru_cell"), _CELLS)
+    dict.fromkeys((stand_in.__name__ for stand_in in recurrent.STAND_INS), _CELLS)
 )
 """Operators, as globs, that a stand-in may call and an assignment may ban; where none is banned it needs no switch."""
 
@@ -177,7 +104,7 @@ def _with_bans_off(stand_in: Callable[..., Any], name: str, bans: Bans) -> Calla
     if isinstance(stand_in, type):
         forward = _unbanned(vars(stand_in)["forward"], bans, ())
         return type(name, (stand_in,), {"forward": forward, "__doc__": stand_in.__doc__})
-    return _unbanned(stand_in, bans, _OPERATORS.get(name, ()))
+    return _unbanned(stand_in, bans, recurrent.OPERATORS.get(name, ()))
 
 
 def _unbanned(function: Callable[..., Any], bans: Bans, operators: tuple[str, ...]) -> Callable[..., Any]:

@@ -379,3 +379,21 @@ def test_a_reference_without_finite_gradients_is_the_authors_mistake() -> None:
     root = FakeRemote(torch.sqrt)
     with pytest.raises(ValueError, match="not finite"):
         same_gradients(root, root, torch.zeros(3, dtype=torch.float64), draw=draw)
+
+
+def test_places_that_do_not_count_are_neither_compared_nor_differentiated() -> None:
+    """Behind a mask an answer may hold anything; in front of it, nothing but the expected."""
+    mask = torch.tensor([[True, True, False], [True, False, False]])  # (batch, time)
+
+    def right(x: Tensor) -> tuple[Tensor, Tensor]:
+        return torch.tanh(x), x.sum(1)
+
+    def filled(x: Tensor) -> tuple[Tensor, Tensor]:
+        return torch.where(mask[:, :, None], torch.tanh(x), x * 7), x.sum(1)
+
+    draw, x = stream(), stream()(2, 3, 4)
+    same_gradients(FakeRemote(filled), FakeRemote(right), x, draw=draw, only=[mask])
+    same_gradients(FakeRemote(filled), FakeRemote(right), x, draw=draw, only=[mask, None])
+    for only in ([], [None, mask[:, 0]], [~mask]):
+        with pytest.raises(CheckFailure):
+            same_gradients(FakeRemote(filled), FakeRemote(right), x, draw=draw, only=only)

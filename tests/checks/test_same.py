@@ -525,3 +525,13 @@ def test_an_expected_answer_that_cannot_be_compared_is_the_authors_mistake() -> 
     for expected in (object(), torch.tensor([1j]), torch.eye(2).to_sparse()):
         with pytest.raises(TypeError, match="an expected answer cannot be"):
             same(X, expected)
+
+
+def test_only_the_places_that_count_are_compared() -> None:
+    """A mask leaves out what stands behind it, NaN as well, in nested answers too; shapes are still compared."""
+    mask, answer = torch.tensor([True, False]), torch.tensor([[1.0, 2.0], [3.0, 4.0]])
+    other = torch.tensor([[1.0, 2.0], [math.nan, 5.0]])
+    same((other, [7, answer]), (answer, [7, answer]), only=[mask])
+    for wrong, only in (((other, answer), []), ((other, answer), [~mask]), ((other[:1], answer), [mask])):
+        with pytest.raises(CheckFailure):
+            same(wrong, (answer, answer), only=only)

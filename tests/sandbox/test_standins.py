@@ -21,7 +21,8 @@ from autograder.sandbox.order import EarlierModule
 from autograder.sandbox.standins import STAND_INS, attend, calls_banned, provide_earlier, set_stand_in
 
 NAMES = (
-    "rnn_cell", "RNNCell", "rnn_forward", "RNN", "lstm_cell", "gru_cell",
+    "rnn_cell", "RNNCell", "rnn_forward", "RNN",
+    "lstm_gates", "lstm_cell", "LSTMCell", "lstm_forward", "LSTM", "gru_cell", "GRUCell", "gru_forward", "GRU",
     "attend",
     "TokenEmbedding", "positional_encoding", "PositionalEncoding", "padding_mask", "causal_mask",
     "scaled_dot_product_attention", "MultiHeadAttention", "LayerNorm", "FeedForward", "EncoderLayer", "DecoderLayer",
@@ -136,6 +137,72 @@ def test_gru_cell_is_torch_s() -> None:
     torch.testing.assert_close(STAND_INS["gru_cell"](x, h, *weights), loaded(nn.GRUCell(3, 4), weights)(x, h))
 
 
+def test_lstm_gates_are_those_of_torch_s_cell() -> None:
+    """Torch's cell made of them, and gradients for every weight."""
+    x, h, weights = cell_arguments(4)
+    leaves = [weight.requires_grad_() for weight in (*weights, x, h)]
+    i, f, g, o = STAND_INS["lstm_gates"](x, h, *weights)
+    a = x @ weights[0].T + h @ weights[1].T + weights[2] + weights[3]
+    for gate, rows, activation in zip((i, f, g, o), a.chunk(4, 1), "sstt", strict=True):
+        expected = torch.sigmoid(rows) if activation == "s" or gate is o else torch.tanh(rows)
+        torch.testing.assert_close(gate, expected)
+    c = drawn(2, 4)
+    h_next, c_next = torch.lstm_cell(x, (h, c), *weights)
+    torch.testing.assert_close((o * torch.tanh(f * c + i * g), f * c + i * g), (h_next, c_next))
+    assert all(bool(gradient.any()) for gradient in torch.autograd.grad((i + f + g + o).sum(), leaves))
+
+
+GATED: dict[str, tuple[type[nn.Module], int]] = {"LSTM": (nn.LSTM, 4), "GRU": (nn.GRU, 3)}
+
+
+@pytest.mark.parametrize("layers", [1, 3])
+@pytest.mark.parametrize("name", GATED)
+def test_gated_layers_are_torch_s_own(name: str, layers: int) -> None:
+    """`LSTM` and `GRU`, and their loops over a cell, give what torch's layers give; with states, with lengths."""
+    ours = shaken(STAND_INS[name](3, 4, layers))
+    theirs = GATED[name][0](3, 4, layers, batch_first=True, dtype=torch.float64)
+    theirs.load_state_dict(
+        {f"{key.split('.')[2]}_l{key.split('.')[1]}": value for key, value in ours.state_dict().items()}
+    )
+    x, h0, lengths = drawn(5, 6, 3), drawn(layers, 5, 4), torch.tensor([2, 6, 1, 6, 4])
+    start = (h0, drawn(layers, 5, 4) + 1) if name == "LSTM" else h0
+    packed = nn.utils.rnn.pack_padded_sequence(x, lengths, batch_first=True, enforce_sorted=False)
+    for given in (None, start):
+        torch.testing.assert_close(ours(x, given), theirs(x, given))
+        out, final = theirs(packed, given)
+        out, _ = nn.utils.rnn.pad_packed_sequence(out, batch_first=True)
+        torch.testing.assert_close(ours(x, given, lengths), (out, final))
+    if layers == 1:
+        first = tuple(state[0] for state in start) if isinstance(start, tuple) else start[0]
+        out, last = STAND_INS[f"{name.lower()}_forward"](ours.cells[0], x, first, lengths)
+        torch.testing.assert_close((out, last), (ours(x, start, lengths)[0], _first(ours(x, start, lengths)[1])))
+
+
+def _first(state: Any) -> Any:
+    return tuple(each[0] for each in state) if isinstance(state, tuple) else state[0]
+
+
+@pytest.mark.parametrize("name", GATED)
+def test_gated_cells_are_torch_s_own(name: str) -> None:
+    """`LSTMCell` and `GRUCell` give what torch's cells give with the same weights."""
+    theirs, gates = getattr(nn, f"{name}Cell")(3, 4), GATED[name][1]
+    x, h, weights = cell_arguments(gates)
+    state = (h, drawn(2, 4) + 1) if name == "LSTM" else h
+    ours = loaded(STAND_INS[f"{name}Cell"](3, 4), weights)
+    torch.testing.assert_close(ours(x, state), loaded(theirs, weights)(x, state))
+
+
+@pytest.mark.parametrize("name", GATED)
+def test_gated_layers_drop_between_layers(name: str) -> None:
+    """Dropout acts in training, between layers, and not on what a single layer gives."""
+    layer, single = STAND_INS[name](3, 4, 2, dropout=0.5), STAND_INS[name](3, 4, dropout=0.5)
+    x = drawn(2, 5, 3).float()
+    assert not torch.equal(layer(x)[0], layer(x)[0])
+    assert torch.equal(single(x)[0], single(x)[0])
+    layer.eval()
+    assert torch.equal(layer(x)[0], layer(x)[0])
+
+
 @pytest.mark.parametrize("scale", [1.0, 1 / math.sqrt(MODEL)])
 def test_attend_gives_context_and_weights(scale: float) -> None:
     """Unscaled by default, masks of both forms, zeros where nothing may be attended, finite gradients."""
@@ -169,6 +236,10 @@ def test_attend_takes_one_query() -> None:
 MODULES = {
     "RNNCell": (3, 4),
     "RNN": (3, 4),
+    "LSTMCell": (3, 4),
+    "LSTM": (3, 4, 2),
+    "GRUCell": (3, 4),
+    "GRU": (3, 4, 2),
     "MultiHeadAttention": (MODEL, HEADS),
     "LayerNorm": (MODEL,),
     "EncoderLayer": (MODEL, HEADS, 12),
@@ -176,12 +247,19 @@ MODULES = {
     "TransformerEncoder": (MODEL, HEADS, 12, 2),
     "TransformerDecoder": (MODEL, HEADS, 12, 2),
 }
-ARGUMENTS: dict[str, tuple[Tensor, ...]] = {
+ARGUMENTS: dict[str, tuple[Any, ...]] = {
     "rnn_cell": (*cell_arguments(1)[:2], *cell_arguments(1)[2]),
     "RNNCell": cell_arguments(1)[:2],
     "RNN": (drawn(2, 5, 3),),
+    "lstm_gates": (*cell_arguments(4)[:2], *cell_arguments(4)[2]),
     "lstm_cell": (*cell_arguments(4)[:2], drawn(2, 4), *cell_arguments(4)[2]),
+    "LSTMCell": (drawn(2, 3), (drawn(2, 4), drawn(2, 4))),
+    "lstm_forward": (shaken(nn.LSTMCell(3, 4)), drawn(2, 5, 3), None, torch.tensor([2, 5])),
+    "LSTM": (drawn(2, 5, 3), None, torch.tensor([2, 5])),
     "gru_cell": (*cell_arguments(3)[:2], *cell_arguments(3)[2]),
+    "GRUCell": (drawn(2, 3), drawn(2, 4)),
+    "gru_forward": (shaken(nn.GRUCell(3, 4)), drawn(2, 5, 3), drawn(2, 4)),
+    "GRU": (drawn(2, 5, 3), None, torch.tensor([5, 1])),
     "attend": (drawn(2, 3, 6), drawn(2, 5, 6), drawn(2, 5, 7)),
     "scaled_dot_product_attention": (drawn(2, 3, 6), drawn(2, 5, 6), drawn(2, 5, 7)),
     "MultiHeadAttention": (drawn(2, 3, 8), drawn(2, 5, 8), drawn(2, 5, 8)),
@@ -214,15 +292,20 @@ def forked(action: Callable[[], Any]) -> Any:
 
 
 def total(target: Any, name: str) -> list[float]:
-    """The sum of what the stand-in gives, and the gradient with respect to its first argument."""
+    """The sum of what the stand-in gives, and the gradient with respect to the first tensor among its arguments."""
     target = shaken(target(*MODULES[name])) if name in MODULES else target
-    first, *rest = ARGUMENTS[name]
-    first = first.clone().requires_grad_()
-    out = target(first, *rest)
-    out = out if isinstance(out, Tensor) else sum(part.sum() for part in out)
+    number = next(place for place, value in enumerate(ARGUMENTS[name]) if isinstance(value, Tensor))
+    first = ARGUMENTS[name][number].clone().requires_grad_()
+    out = sum(part.sum() for part in leaves(target(*ARGUMENTS[name][:number], first, *ARGUMENTS[name][number + 1 :])))
+    assert isinstance(out, Tensor)
     out.sin().sum().backward()
     assert first.grad is not None
     return [float(out.detach().sum()), *first.grad.flatten().tolist()]
+
+
+def leaves(answer: Any) -> list[Tensor]:
+    """The tensors of a nested answer."""
+    return [answer] if isinstance(answer, Tensor) else [leaf for part in answer for leaf in leaves(part)]
 
 
 @pytest.mark.parametrize("name", ARGUMENTS)
@@ -235,7 +318,7 @@ def test_stand_in_works_under_the_bans_and_the_submission_does_not(name: str) ->
         set_stand_in(module, name, bans)
         found = total(getattr(module, name), name)
         with pytest.raises(RuntimeError, match="is not allowed"):
-            STAND_INS[name](*MODULES[name])(*ARGUMENTS[name]) if name in MODULES else STAND_INS[name](*ARGUMENTS[name])
+            total(STAND_INS[name], name)
         return [found, getattr(module, name).__name__, bans.active]
 
     assert forked(child) == [total(STAND_INS[name], name), name, True]
