@@ -50,9 +50,9 @@ def attend(q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None = None, scale: f
     return context, weights
 
 
-_HERE = (*recurrent.STAND_INS, attend)
+_ATTENTION: tuple[Callable[..., Any], ...] = (attend,)
 STAND_INS: Mapping[str, Callable[..., Any]] = MappingProxyType(
-    {stand_in.__name__: stand_in for stand_in in _HERE} | TRANSFORMER_STAND_INS
+    {stand_in.__name__: stand_in for stand_in in (*recurrent.STAND_INS, *_ATTENTION)} | {**TRANSFORMER_STAND_INS}
 )
 
 
