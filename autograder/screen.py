@@ -216,7 +216,10 @@ def _row(grade: Grade) -> tuple[str, ...]:
     counts = {outcome: sum(r.outcome is outcome for r in grade.results) for outcome in Outcome}
     words = ", ".join(f"{count} {LETTERS[outcome]}" for outcome, count in counts.items() if count)
     first = next((r for r in grade.results if r.outcome not in (Outcome.PASSED, Outcome.SKIPPED)), None)
-    mend = f"{first.id}: {first.finding.message.partition(chr(10))[0]}" if first and first.finding else ""
+    mend = ""
+    if first and first.finding:
+        whole = first.finding.kind == "loading"  # then it is no check's own affair
+        mend = ("" if whole else f"{first.id}: ") + first.finding.message.partition("\n")[0]
     if first and first.diagnosis and first.diagnosis.distance == 0:
         mend += f" [{_named(first.diagnosis)}]"
     used = sum(result.cpu_s for result in grade.results)

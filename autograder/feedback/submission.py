@@ -125,7 +125,7 @@ class _Maker:
             message=clipped(message, MESSAGE),
             where=clipped(where, 2 * NAME),
             excerpt=self.source.around(self.source.place(where)),
-            command=f"pytest assignments/{self.assignment.id}",
+            command=f"autograder check {self.assignment.id}",
             detail=clipped(self._detail(), DETAIL) if self.sight.everything else "",
         )
 
@@ -205,7 +205,7 @@ class _Maker:
         """What a student types at home; a hidden check they do not have."""
         if check is None or not check.public or self.sight.everything:
             return ""
-        return f"pytest assignments/{self.assignment.id}/{check.file.name}::{check.id}"
+        return f"autograder check {self.assignment.id} -k {check.id}"
 
     def _printed(self, result: CheckResult) -> str:
         """Details and output of a public check that did not pass."""

@@ -116,7 +116,7 @@ def test_a_check_that_failed_says_what_where_and_how_to_see_it(results: Any) -> 
     assert "expected <b>" in read.words
     assert "at tiny.py, line 12, in double" in read.words
     assert read.words.count("Hint Look twice.") == 3  # the first thing to mend says it, too
-    assert "pytest assignments/t1_tiny/test_public.py::test_double" in read.words
+    assert "autograder check t1_tiny -k test_double" in read.words
     assert "test_hidden" not in page
     marked = [line for line in page.split('<span class="line') if line.startswith(" marked")]
     assert len(marked) == 1
