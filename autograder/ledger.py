@@ -97,7 +97,8 @@ class Ledger:
             return
         body = _plain(result)
         stored = {"format": 1, "key": key, "sha256": hashlib.sha256(_canonical(body)).hexdigest(), "result": body}
-        _write(self._path(key), _canonical(stored))
+        # not forced to the disk: what a power failure cuts short has a wrong digest, and is measured again
+        _write(self._path(key), _canonical(stored), forced=False)
 
     def keep(self, kind: Kind, key: str, content: bytes) -> None:
         """Keep what belongs to a measurement (its transcript, a diagnosis); what is there already is replaced."""
@@ -220,7 +221,7 @@ def _canonical(plain: Any) -> bytes:
     return json.dumps(plain, sort_keys=True, separators=(",", ":"), allow_nan=False).encode()
 
 
-def _write(path: Path, content: bytes) -> None:
+def _write(path: Path, content: bytes, *, forced: bool = True) -> None:
     """Replace `path` by `content` in one step, so that a killed run leaves the old file or the new one."""
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -230,7 +231,8 @@ def _write(path: Path, content: bytes) -> None:
             with os.fdopen(descriptor, "wb") as file:
                 file.write(content)
                 file.flush()
-                os.fsync(file.fileno())
+                if forced:
+                    os.fsync(file.fileno())
             temporary.replace(path)
         finally:
             temporary.unlink(missing_ok=True)

@@ -15,7 +15,7 @@ import course_data
 import torch
 
 from autograder import ENGINE, __version__
-from autograder.checks.bench import Bench, Transcript, Wish
+from autograder.checks.bench import Bench, Transcript
 from autograder.checks.case import problem_of, waited
 from autograder.checks.earlier import (
     NOTHING_EARLIER,
@@ -28,7 +28,7 @@ from autograder.checks.earlier import (
     stand_ins_alone,
 )
 from autograder.checks.exceptions import why_not_imported
-from autograder.checks.judge import run_checks
+from autograder.checks.judge import CheckFiles, open_first
 from autograder.checks.plugin import as_open_as
 from autograder.course import load_assignment, solution_digest
 from autograder.diagnosis import Rounds
@@ -101,6 +101,7 @@ class Pipeline:
             each.id: Pipeline(_settings_for(each, settings), self._workshop.beside(each)) for each in earlier
         }
         self._rounds = Rounds(self.assignment, self._ledger, [each.folder for each in earlier])
+        self._check_files: CheckFiles | None = None
         gc.collect()
         gc.freeze()  # torch's half a million objects live as long as we do: no collection need look at them again
 
@@ -112,7 +113,7 @@ class Pipeline:
             if c.trains_cpu_s is None
         }
         found: list[CheckResult] = []
-        run_checks(self._bench(job, self._earlier_work(job), passed, found.append))
+        self._checks().run(self._bench(job, self._earlier_work(job), passed, found.append))
         return tuple(found)
 
     def grade(self, job: Job) -> Grade:
@@ -174,15 +175,22 @@ class Pipeline:
 
         if len(known) < len(keys):
             bench = replace(self._bench(job, work, known, report), wanted=wanted, transcribe=keep)
-            error = _import_error(bench)
-            if error is None:
-                run_checks(bench)
-            elif (without := self._without_own(job, work, error)) is not None:
-                return self._measured(job, wanted, without)
-            else:  # it cannot be imported: each check would say the same
-                for result in _all_fail(bench, error):
+            try:
+                ahead = open_first(bench)
+            except (StudentFault, WireError, SandboxError) as error:
+                if (without := self._without_own(job, work, error)) is not None:
+                    return self._measured(job, wanted, without)
+                for result in _all_fail(bench, error):  # it cannot be imported: each check would say the same
                     report(result)
+            else:
+                self._checks().run(bench, ahead)
         return results, work
+
+    def _checks(self) -> CheckFiles:
+        """The check files, read when the first submission comes: a warm ledger needs none."""
+        if self._check_files is None:
+            self._check_files = CheckFiles(self.assignment)
+        return self._check_files
 
     def _bench(self, job: Job, work: EarlierWork, known: Results, report: Report) -> Bench:
         return replace(self._workshop.bench(job.submission, job.secret, known, report, work), alone=job.alone)
@@ -197,7 +205,12 @@ class Pipeline:
             for used in self.assignment.builds_on
         ]
         without = sum(alone, NOTHING_EARLIER)
-        return without if _import_error(self._bench(job, without, {}, lambda _: None)) is None else None
+        try:
+            for opened in open_first(self._bench(job, without, {}, lambda _: None)).values():
+                opened.close()
+        except (StudentFault, WireError, SandboxError):
+            return None
+        return without
 
     def _run_info(self, job: Job) -> RunInfo:
         used = self.settings
@@ -253,16 +266,6 @@ class Pipeline:
 def _settings_for(earlier: Assignment, settings: Settings) -> Settings:
     """The settings with which an earlier assignment is graded, so that its measurements are found again."""
     return replace(settings, folder=earlier.folder, datasets_digest=course_data.digest(earlier.datasets))
-
-
-def _import_error(bench: Bench) -> StudentFault | WireError | SandboxError | None:
-    """Why a submission cannot be imported under the assignment's own bans; None where it can."""
-    any_check = replace(bench.assignment.checks[0], bans=None)
-    try:
-        bench.open_student(Wish(any_check, "float64", 0)).close()
-    except (StudentFault, WireError, SandboxError) as error:
-        return error
-    return None
 
 
 def _in_cells(result: CheckResult, submission: Submission) -> CheckResult:

@@ -1,4 +1,4 @@
-"""One process's tools for measuring submissions of one assignment: zygotes, the reference, a bench for each of them."""
+"""One process's tools for measuring submissions of one assignment: a zygote, the reference, a bench for each."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from typing import Self
 from autograder.checks.bench import Bench, Used, Wish
 from autograder.checks.earlier import NOTHING_EARLIER, EarlierWork
 from autograder.checks.home import AtHome, load_dataset
+from autograder.checks.known_answers import KnownAnswers
 from autograder.errors import SandboxError
 from autograder.records import Assignment, Check, CheckResult, Submission
 from autograder.sandbox import loading
@@ -35,16 +36,18 @@ class Sandboxed:
 
 @dataclass
 class Workshop:
-    """Zygotes start when they are first needed and live until `close`."""
+    """The zygote starts when it is first needed and lives until `close`."""
 
     assignment: Assignment
     layers: tuple[str, ...]
     served: tuple[Assignment, ...] = ()
-    """All assignments whose children its zygotes fork, the bans of the first in force in them; empty: its own alone."""
+    """All assignments whose children its zygote forks, the bans of the first in force in it; empty: its own alone."""
     stubs: Mapping[str, bytes] = field(default_factory=dict)
     """Files of earlier assignments as students get them, for those that are missing: stand-ins are set in them."""
-    _zygotes: dict[bool, ZygoteProcess] = field(default_factory=dict)
+    _zygotes: list[ZygoteProcess] = field(default_factory=list)
+    """The zygote, once it has started; one list for all workshops that share it."""
     _reference: ModuleType | None = None
+    _answers: KnownAnswers = field(default_factory=KnownAnswers)
     _code: dict[tuple[str, tuple[EarlierModule, ...]], bytes] = field(default_factory=dict)
     """The submission at hand, by digest and what it builds on -> its compiled modules, for its next child."""
 
@@ -65,6 +68,7 @@ class Workshop:
             report=report,
             known=known,
             earlier=lambda: work.parts,
+            answers=self._answers,
             dataset=load_dataset,
         )
 
@@ -73,12 +77,12 @@ class Workshop:
         try:
             return self._open(submission, wish, work)
         except SandboxError:  # a zygote can be lost to the machine: once more with a new one, then it is our fault
-            self._zygotes.pop(wish.check.trains_cpu_s is not None).close()
+            self.close()
             return self._open(submission, wish, work)
 
     def _open(self, submission: Submission, wish: Wish, work: EarlierWork) -> Sandboxed:
         trains = wish.check.trains_cpu_s
-        child = self.zygote(heavy=trains is not None).fork(
+        child = self.zygote().fork(
             self._order(submission, wish, work), self.assignment.limits, trains or self.assignment.limits.cpu_s
         )
         try:
@@ -113,23 +117,24 @@ class Workshop:
         return AtHome(Session(LocalTransport(Executor(self._reference, self.assignment.folder))))
 
     def beside(self, assignment: Assignment) -> Workshop:
-        """Return a workshop for another assignment that our zygotes serve; `close` of one closes both."""
+        """Return a workshop for another assignment that our zygote serves; `close` of one closes both."""
         return Workshop(assignment, self.layers, self.served, _zygotes=self._zygotes)
 
-    def zygote(self, *, heavy: bool) -> ZygoteProcess:
-        """Return the light or the heavy zygote, ready to fork."""
-        if heavy not in self._zygotes:
+    def zygote(self) -> ZygoteProcess:
+        """Return the zygote, ready to fork."""
+        if not self._zygotes:
             served = self.served or (self.assignment,)
             bans = dict.fromkeys(names for each in served for names in _bans_in(each))
-            preload = dict.fromkeys(module for each in served for module in each.preload) if heavy else ()
-            self._zygotes[heavy] = ZygoteProcess(self.layers, heavy=heavy, preload=preload, bans=bans)
-        self._zygotes[heavy].wait_ready()
-        return self._zygotes[heavy]
+            preload = dict.fromkeys(module for each in served for module in each.preload)
+            trains = any(check.trains_cpu_s is not None for each in served for check in each.checks)
+            self._zygotes.append(ZygoteProcess(self.layers, preload=preload, bans=bans, trains=trains))
+        self._zygotes[0].wait_ready()
+        return self._zygotes[0]
 
     def close(self) -> None:
-        """End the zygotes and what runs in them."""
+        """End the zygote and what runs in it."""
         while self._zygotes:
-            self._zygotes.popitem()[1].close()
+            self._zygotes.pop().close()
 
     def __enter__(self) -> Self:
         return self

@@ -310,20 +310,20 @@ def local_bench(tmp_path: Path) -> Callable[..., tuple[Bench, LocalRun]]:
 
 @dataclass
 class Sandboxes:
-    """A light and a heavy zygote with all the confinement that this machine has; each starts when first asked for."""
+    """A zygote with all the confinement that this machine has; it starts when it is first asked for."""
 
     layers: tuple[str, ...]
     missing: tuple[str, ...]
-    _running: dict[bool, ZygoteProcess] = field(default_factory=dict)
+    _running: ZygoteProcess | None = None
 
-    def zygote(self, *, heavy: bool = False) -> ZygoteProcess:
-        """Return a running zygote; nobody else may close it."""
+    def zygote(self) -> ZygoteProcess:
+        """Return the running zygote; nobody else may close it."""
         from autograder.sandbox.host import ZygoteProcess
 
-        if heavy not in self._running:
-            self._running[heavy] = ZygoteProcess(self.layers, heavy=heavy, bans=[(), ("recurrent",)])
-        self._running[heavy].wait_ready()
-        return self._running[heavy]
+        if self._running is None:
+            self._running = ZygoteProcess(self.layers, bans=[(), ("recurrent",)])
+        self._running.wait_ready()
+        return self._running
 
     def open(self, source: str, **order: Any) -> Child:
         """Return a child that has loaded `source` as the module `tiny`; `cpu_s` and `limits` are the fork's."""
@@ -350,14 +350,14 @@ class Sandboxes:
         return child
 
     def close(self) -> None:
-        """End them."""
-        for process in self._running.values():
-            process.close()
+        """End it."""
+        if self._running is not None:
+            self._running.close()
 
 
 @pytest.fixture(scope="session")
 def sandboxes() -> Iterator[Sandboxes]:
-    """The zygotes of this session."""
+    """The zygote of this session."""
     from autograder.sandbox.means import survey
 
     means = survey()
@@ -368,7 +368,7 @@ def sandboxes() -> Iterator[Sandboxes]:
 
 @dataclass
 class Desk:
-    """Pipelines over one course and one ledger, with zygotes that are lent to them."""
+    """Pipelines over one course and one ledger, with a zygote that is lent to them."""
 
     folder: Path
     ledger: Path
@@ -377,7 +377,7 @@ class Desk:
     """For every child that was started: the check that asked for it."""
 
     def pipeline(self, *, lend: bool = True, **changes: Any) -> Pipeline:
-        """Return a new pipeline; without `lend` it starts its own zygotes when it needs them."""
+        """Return a new pipeline; without `lend` it starts its own zygote when it needs one."""
         from autograder.pipeline import Pipeline, Settings
         from autograder.records import Confinement
 
@@ -387,7 +387,7 @@ class Desk:
         made = Pipeline(replace(settings, **changes))
         for pipeline in (made, *made._earlier.values()) if lend else ():
             workshop = pipeline._workshop
-            workshop.zygote = lambda *, heavy: self.sandboxes.zygote(heavy=heavy)  # type: ignore[method-assign]
+            workshop.zygote = self.sandboxes.zygote  # type: ignore[method-assign]
             workshop.open = self._counted(workshop.open)  # type: ignore[method-assign]
         return made
 

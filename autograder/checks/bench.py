@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
+from autograder.checks.known_answers import KnownAnswers
 from autograder.records import Assignment, Check, CheckResult, EarlierPart
 from autograder.sandbox.remote import Exchange, Session
 
@@ -68,6 +69,8 @@ class Bench:
     """Results that are there already: those checks are not run again."""
     earlier: Callable[[], tuple[EarlierPart, ...]] = tuple
     """Parts of earlier assignments that are in use, the student's own or stand-ins."""
+    answers: KnownAnswers | None = field(default=None, repr=False)
+    """What the reference answered for other submissions; None: it computes every time."""
     dataset: Callable[[str], Any] | None = None
     device: str = "cpu"
     transcribe: Callable[[Transcript], None] = lambda _: None

@@ -119,7 +119,7 @@ class CheckRun:
         with default_dtype(precision.dtype):
             try:
                 student = self._student(precision)
-                self._call(function, case_id, precision, student)
+                self._call(function, case_id, precision, student, self._reference())
             except KeyboardInterrupt:
                 raise
             except BaseException as error:  # noqa: BLE001 - what a check raises is a result (pytest's own outcomes, too)
@@ -130,9 +130,10 @@ class CheckRun:
                 self._note(precision)
         return None
 
-    def _call(self, function: Function, case_id: str, precision: Precision, student: Opened) -> None:
+    def _call(
+        self, function: Function, case_id: str, precision: Precision, student: Opened, reference: Opened | None
+    ) -> None:
         bench = self.bench
-        reference = bench.open_reference() if bench.open_reference else None
         key = derive_key(bench.secret, bench.assignment.id, self.check.id, case_id, "draw")
         function(
             {
@@ -144,16 +145,22 @@ class CheckRun:
             }
         )
 
+    def _reference(self) -> Opened | None:
+        """The reference, in a session of its own for each case; it need not compute again what it has answered."""
+        opened = self.bench.open_reference() if self.bench.open_reference else None
+        if opened and self.bench.answers:
+            self.bench.answers.serve(opened.session)
+        return opened
+
     def _student(self, precision: Precision) -> Opened:
         """The worker of this precision: all cases share one, in order; a new one if the last one ended."""
         name = precision.name
         if name not in self._opened:
-            self._opened[name] = self.bench.open_student(Wish(self.check, name, self._seed(), self.stand_ins))
+            self._opened[name] = self.bench.open_student(wish_for(self.bench, self.check, self.stand_ins, precision))
         return self._opened[name]
 
     def _seed(self) -> int:
-        key = derive_key(self.bench.secret, self.bench.assignment.id, self.check.id, "worker")
-        return int.from_bytes(key[:7], "big")
+        return wish_for(self.bench, self.check, self.stand_ins).seed
 
     def _note(self, precision: Precision) -> None:
         if opened := self._opened.get(precision.name):
@@ -180,7 +187,7 @@ class CheckRun:
             return False
         with default_dtype(torch.float64):
             try:
-                self._call(function, case_id, FLOAT64, self.bench.open_reference())
+                self._call(function, case_id, FLOAT64, self.bench.open_reference(), self.bench.open_reference())
             except KeyboardInterrupt:
                 raise
             except BaseException:  # noqa: BLE001 - any failure of the reference is the check's
@@ -200,6 +207,12 @@ CUT_OFF = Problem(
 def waited(result: CheckResult) -> bool:
     """Whether the wall clock ended it: to be measured again alone before it counts."""
     return result.finding is not None and result.finding.kind == "waited"
+
+
+def wish_for(bench: Bench, check: Check, stand_ins: tuple[str, ...], precision: Precision = FLOAT64) -> Wish:
+    """Return the worker that a check asks for; its seed is the course's secret."""
+    key = derive_key(bench.secret, bench.assignment.id, check.id, "worker")
+    return Wish(check, precision.name, int.from_bytes(key[:7], "big"), stand_ins)
 
 
 @contextmanager

@@ -81,7 +81,7 @@ class ChecksPlugin:
             pytest.skip(self._reason)
         if run.over:
             pytest.skip("an earlier case of this check ran out of time")
-        problem = run.case(partial(_call, pyfuncitem), _case_id(pyfuncitem))
+        problem = run.case(partial(_call, pyfuncitem), case_id(pyfuncitem))
         if problem is not None:
             pytest.fail(
                 in_words(problem.finding.message, problem.finding.where, problem.finding.hint or run.check.hint),
@@ -150,7 +150,8 @@ def _same_check(one: pytest.Item, other: pytest.Item) -> bool:
     return one.path == other.path and name_of(one) == name_of(other)
 
 
-def _case_id(item: pytest.Function) -> str:
+def case_id(item: pytest.Function) -> str:
+    """The name of a case among those of its check; empty where there is but one."""
     return item.callspec.id if hasattr(item, "callspec") else ""
 
 

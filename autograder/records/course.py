@@ -49,7 +49,7 @@ class Check:
     bans: tuple[str, ...] | None
     """Names of ban groups or operators; None: the assignment's default."""
     trains_cpu_s: float | None
-    """CPU limit of a check that trains (it runs in the heavy zygote); None: an ordinary check."""
+    """CPU limit of a check that trains; None: an ordinary check."""
     hint: str
     """From `@hint("...")`; empty when the check has none."""
     file: Path
@@ -89,7 +89,7 @@ class Assignment:
     importable: tuple[str, ...]
     """Top-level packages beside the standard library that a submission may import."""
     preload: tuple[str, ...]
-    """Modules that the heavy zygote imports in advance."""
+    """Modules that the zygote imports in advance."""
     limits: Limits
     parts: Mapping[str, tuple[str, ...]]
     """Part (a name in the submission's module) -> ids of the checks that must pass for it to count as right."""

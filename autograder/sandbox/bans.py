@@ -60,12 +60,13 @@ class Bans:
         self._inside = 0
         self._refused: dict[str, None] = {}
         self._libraries: dict[Operator, torch._C._DispatchModule] = {}
-        self._originals: dict[Function, Any] = {}
+        self._codes: dict[Function, Any] = {}
+        self._replaced: dict[Function, Any] = {}
 
     @property
     def active(self) -> bool:
         """Whether any ban is on right now."""
-        return self._sealed or bool(self._libraries or self._originals)
+        return self._sealed or bool(self._libraries or self._codes or self._replaced)
 
     @property
     def sealed(self) -> bool:
@@ -83,11 +84,11 @@ class Bans:
 
     def enforce(self) -> None:
         """Put all bans on."""
-        on = len(self._libraries) + len(self._originals)
+        on = len(self._libraries) + len(self._codes) + len(self._replaced)
         if self._sealed or on == len(self._plan.operators) + len(self._plan.functions):
             return
         operators = tuple(operator for operator in self._plan.operators if operator not in self._libraries)
-        functions = tuple(function for function in self._plan.functions if function not in self._originals)
+        functions = tuple(function for function in self._plan.functions if function not in self._originals(function))
         self._put_on(Plan(operators, functions))
 
     def lift(self) -> None:
@@ -116,21 +117,41 @@ class Bans:
         finally:
             self._put_on(present)
 
+    def hand_over(self, other: Bans) -> None:
+        """Put `other` on in the place of these; what both refuse stays as it is, and what was refused is known to both.
+
+        Raises SandboxError if these are sealed.
+        """
+        present = self._present(())
+        wanted = {*other._plan.operators, *other._plan.functions}
+        for operator in present.operators:
+            if operator in wanted:
+                other._libraries[operator] = self._libraries.pop(operator)
+        for function in present.functions:
+            if function in wanted:
+                other._originals(function)[function] = self._originals(function).pop(function)
+        self.lift()
+        other._refused = self._refused
+        other.enforce()
+
     def seal(self) -> None:
         """Put all bans on for good and forget everything that could undo them."""
         self.enforce()
-        for library in self._libraries.values():
-            # a reference that nothing owns: with the library's memory its overrides would go, too
-            ctypes.pythonapi.Py_IncRef(ctypes.py_object(library))
-        self._libraries.clear()
-        self._originals.clear()
+        for held in (self._libraries, self._codes):
+            _lose(held)
+        self._libraries, self._codes = {}, {}
+        self._replaced.clear()  # `gc` tracks functions in C, so they may not stay
         self._sealed = True
 
     def _present(self, names: tuple[str, ...]) -> Plan:
         if self._sealed:
             raise SandboxError("sealed bans were to be lifted; what lifts them needs install(..., switchable=True)")
         operators = tuple(operator for operator in self._libraries if not names or _base(operator.name) in names)
-        return Plan(operators, () if names else tuple(self._originals))
+        return Plan(operators, () if names else (*self._codes, *self._replaced))
+
+    def _originals(self, function: Function) -> dict[Function, Any]:
+        """Where what a banned function was before is kept."""
+        return self._replaced if function.body is None else self._codes
 
     def _put_on(self, plan: Plan) -> None:
         with warnings.catch_warnings():  # torch tells once a process that a kernel is overridden
@@ -138,13 +159,13 @@ class Bans:
             for operator in plan.operators:
                 self._libraries[operator] = _override(operator, self._refusal(operator))
         for function in plan.functions:
-            self._originals[function] = _replace(function, self._refusal(function))
+            self._originals(function)[function] = _replace(function, self._refusal(function))
 
     def _take_off(self, plan: Plan) -> None:
         for operator in plan.operators:
             self._libraries.pop(operator).reset()
         for function in plan.functions:
-            _restore(function, self._originals.pop(function))
+            _restore(function, self._originals(function).pop(function))
 
     def _refusal(self, banned: Operator | Function) -> Callable[..., NoReturn]:
         refused, said = self._refused, banned.said
@@ -155,6 +176,16 @@ class Bans:
             raise BannedCall(message)
 
         return refuse
+
+
+def _lose(values: dict[Any, Any]) -> None:
+    """Keep a dict of libraries or code, neither of which `gc` tracks, alive where no Python object can find it.
+
+    With a library's memory its overrides would go, too. To free the code of banned functions would write to a page of
+    memory for each of them, which a forked child has to copy first.
+    """
+    ctypes.pythonapi.Py_IncRef(ctypes.py_object(values))
+    ctypes.pythonapi.PyObject_GC_UnTrack(ctypes.py_object(values))
 
 
 def _override(operator: Operator, refuse: Callable[..., NoReturn]) -> torch._C._DispatchModule:

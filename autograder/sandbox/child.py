@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import fcntl
 import os
+import random
 import resource
 import sys
 import tempfile
@@ -70,6 +71,7 @@ def _prepare(
     stand_ins = [*order["stand_ins"], *(name for each in earlier for name in each.stand_ins)]
     banned = _enforce_bans(jail, tuple(order["bans"]), stand_ins)
     torch.set_default_dtype(getattr(torch, order["dtype"]))
+    random.seed(order["seed"])
     torch.default_generator.manual_seed(order["seed"])  # torch.manual_seed looks for every accelerator there is: 2 ms
     lock(jail, limits, scratch)
     _write(wire.pack({"locked": True}, wire.Plain()))  # until here a failure is ours, from here on the submission's
@@ -98,8 +100,7 @@ def _enforce_bans(jail: Jail, names: tuple[str, ...], stand_ins: Iterable[str]) 
     standing = next(iter(jail.bans.values()))
     banned = jail.bans[names]
     if banned is not standing:
-        standing.lift()
-    banned.enforce()
+        standing.hand_over(banned)
     if not any(standins.calls_banned(name, banned) for name in stand_ins):
         banned.seal()
     return banned
@@ -129,7 +130,11 @@ def _arrange_descriptors(streams: tuple[int, int, int]) -> None:
     for source, target in ((nothing, 0), (stdout, 1), (stderr, 2), (channel, CHANNEL)):
         os.dup2(source, target)
     os.closerange(CHANNEL + 1, 4096)
-    sys.stdin = open(0, encoding="utf-8", closefd=False)  # noqa: SIM115 - lives as long as the child
+
+
+def open_streams() -> None:
+    """Make the text streams of all children, once and in the zygote: they know a number and not a file."""
+    sys.stdin = open(0, encoding="utf-8", closefd=False)  # noqa: SIM115 - lives as long as the process
     sys.stdout = open(1, "w", encoding="utf-8", errors="replace", buffering=1, closefd=False)  # noqa: SIM115
     sys.stderr = open(2, "w", encoding="utf-8", errors="replace", buffering=1, closefd=False)  # noqa: SIM115
 

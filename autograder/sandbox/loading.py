@@ -159,9 +159,9 @@ class ImportGate(importlib.abc.MetaPathFinder):
 def write_files(files: Mapping[str, bytes], folder: Path) -> None:
     """Write a submission's files into `folder`, readable and no more."""
     for name, content in files.items():
-        path = folder / name
-        path.write_bytes(content)
-        path.chmod(0o444)
+        with open(f"{folder}/{name}", "wb") as file:
+            file.write(content)
+            os.fchmod(file.fileno(), 0o444)
 
 
 class Compiled(importlib.machinery.SourceFileLoader):

@@ -13,20 +13,15 @@ import struct
 from collections.abc import Callable, Mapping
 from typing import Any, Protocol
 
-import numpy as np
-import safetensors
 import torch
-from safetensors.numpy import save
 
 from autograder.errors import WireError
+from autograder.sandbox import blob
+from autograder.sandbox.blob import MAX_DIMENSIONS, MAX_ELEMENTS, NAMES, Array
 
-MAX_DIMENSIONS = 8
-MAX_ELEMENTS = 2**26
 MAX_DEPTH = 32
 MAX_JSON_BYTES = 4 * 2**20
 MAX_BLOB_BYTES = 8 * MAX_ELEMENTS + 2**20
-MAX_HEADER_BYTES = 2**20
-"""Of the blob's list of names and shapes: some ten thousand tensors; a million empty ones would take half a minute."""
 MAX_VALUES = 2**18
 """Numbers, texts and containers beside tensors: a million empty lists would take seconds."""
 MAX_INTEGER_DIGITS = 20
@@ -34,18 +29,7 @@ MAX_TUPLE_KEYS = 2**12
 """In one dict. Python's hashes of tuples and of long integers can be made to collide, and then a dict takes hours."""
 HEADER = struct.Struct(">II")
 
-DTYPES: Mapping[str, tuple[torch.dtype, Any]] = {
-    "F64": (torch.float64, np.float64),
-    "F32": (torch.float32, np.float32),
-    "I64": (torch.int64, np.int64),
-    "I32": (torch.int32, np.int32),
-    "U8": (torch.uint8, np.uint8),
-    "BOOL": (torch.bool, np.bool_),
-}
-NAMES = {dtype: name for name, (dtype, _) in DTYPES.items()}
-
 Json = Any
-Array = np.ndarray[Any, Any]
 
 
 class Foreign(Protocol):
@@ -72,14 +56,14 @@ class Plain:
 
 def pack(document: Mapping[str, object], foreign: Foreign) -> bytes:
     """Return the frame of a message; its values may hold tensors. Raises WireError beyond a cap."""
-    tensors: dict[str, Array] = {}
+    tensors: list[Array] = []
     budget = [MAX_ELEMENTS]
     tree = {key: _encode(value, tensors, budget, foreign, 0) for key, value in document.items()}
-    text = json.dumps(tree, separators=(",", ":")).encode()
+    text = _ENCODER.encode(tree).encode()
     if len(text) > MAX_JSON_BYTES:
         raise WireError(f"a message of {len(text)} bytes beside its tensors; at most {MAX_JSON_BYTES} may cross")
-    blob = save(tensors) if tensors else b""
-    return HEADER.pack(len(text), len(blob)) + text + blob
+    parts = blob.write(tensors)
+    return b"".join([HEADER.pack(len(text), sum(map(len, parts))), text, *parts])
 
 
 def body_length(header: bytes) -> int:
@@ -95,23 +79,23 @@ def unpack(frame: bytes, foreign: Foreign) -> dict[str, Any]:
     if len(frame) < HEADER.size or len(frame) - HEADER.size != body_length(frame[: HEADER.size]):
         raise WireError("a frame whose length is not what its header says")
     json_bytes, _ = HEADER.unpack(frame[: HEADER.size])
-    text, blob = frame[HEADER.size : HEADER.size + json_bytes], frame[HEADER.size + json_bytes :]
+    text, rest = frame[HEADER.size : HEADER.size + json_bytes], frame[HEADER.size + json_bytes :]
     if text.count(b",") + text.count(b"[") > MAX_VALUES:
         raise WireError(f"an answer of more than {MAX_VALUES} values beside its tensors")
     try:
-        tree = json.loads(text, parse_int=_integer)
+        tree = _DECODER.decode(text.decode())
     except (ValueError, RecursionError) as error:
         raise WireError(f"an answer that is not JSON: {str(error)[:200]}") from error
     if not isinstance(tree, dict):
         raise WireError("a message that is not a JSON object")
-    tensors = _tensors(blob)
+    tensors = blob.read(rest)
     return {key: _decode(value, tensors, foreign, 0) for key, value in tree.items()}
 
 
 # --- from values to JSON -----------------------------------------------------------------------------------
 
 
-def _encode(value: object, tensors: dict[str, Array], budget: list[int], foreign: Foreign, depth: int) -> Json:
+def _encode(value: object, tensors: list[Array], budget: list[int], foreign: Foreign, depth: int) -> Json:
     if depth > MAX_DEPTH:
         raise WireError(f"a value nested more than {MAX_DEPTH} levels deep")
 
@@ -173,16 +157,15 @@ def fields(record: Any) -> tuple[list[str], list[object]]:
     return names, [getattr(record, name) for name in names]
 
 
-def _encode_tensor(value: torch.Tensor, tensors: dict[str, Array], budget: list[int], foreign: Foreign) -> Json:
+def _encode_tensor(value: torch.Tensor, tensors: list[Array], budget: list[int], foreign: Foreign) -> Json:
     crosses = value.layout is torch.strided and value.device.type != "meta" and value.dtype in NAMES
     if not crosses or value.dim() > MAX_DIMENSIONS:
         return foreign.put(value)
     budget[0] -= value.numel()
     if budget[0] < 0:
         raise WireError(f"tensors of more than {MAX_ELEMENTS} elements in one message")
-    name = str(len(tensors))
-    tensors[name] = value.detach().cpu().resolve_neg().contiguous().numpy()
-    return {"x": name}
+    tensors.append(value.numpy(force=True))
+    return {"x": str(len(tensors) - 1)}
 
 
 # --- from JSON to values -----------------------------------------------------------------------------------
@@ -194,39 +177,8 @@ def _integer(digits: str) -> int:
     return int(digits)
 
 
-def _tensors(blob: bytes) -> dict[str, torch.Tensor]:
-    """Return the plain tensors of a blob, rebuilt from raw bytes; dtype and shape are checked first."""
-    if not blob:
-        return {}
-    if int.from_bytes(blob[:8], "little") > MAX_HEADER_BYTES:
-        raise WireError("tensors whose names and shapes alone are larger than may cross")
-    try:
-        entries = safetensors.deserialize(blob)  # type: ignore[no-untyped-call]
-    except safetensors.SafetensorError as error:
-        raise WireError("tensors that are not safetensors") from error  # its words quote what it read
-    if sum(_elements(entry) for _, entry in entries) > MAX_ELEMENTS:
-        raise WireError(f"tensors of more than {MAX_ELEMENTS} elements in one message")
-    return {name: _tensor(entry) for name, entry in entries}
-
-
-def _elements(entry: Mapping[str, Any]) -> int:
-    shape = entry["shape"]
-    if entry["dtype"] not in DTYPES or len(shape) > MAX_DIMENSIONS or max(shape, default=0) > MAX_ELEMENTS:
-        raise WireError(f"a tensor of dtype {entry['dtype']} and {len(shape)} dimensions may not cross")
-    count = 1
-    for size in shape:
-        count *= int(size)
-    return count
-
-
-def _tensor(entry: Mapping[str, Any]) -> torch.Tensor:
-    dtype, numpy_dtype = DTYPES[entry["dtype"]]
-    array = np.frombuffer(entry["data"], dtype=np.uint8 if dtype is torch.bool else numpy_dtype)
-    if array.size != _elements(entry):
-        raise WireError("a tensor whose bytes do not fit its shape")
-    if dtype is torch.bool:
-        array = array != 0
-    return torch.from_numpy(array.reshape(entry["shape"]))
+_ENCODER = json.JSONEncoder(separators=(",", ":"))
+_DECODER = json.JSONDecoder(parse_int=_integer)
 
 
 def _decode(node: Json, tensors: Mapping[str, torch.Tensor], foreign: Foreign, depth: int) -> Any:

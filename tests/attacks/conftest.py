@@ -275,12 +275,12 @@ class Arena:
             "descriptors": len(os.listdir("/proc/self/fd")),
             "handlers": [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGALRM)],
             "folder": os.getcwd(),
-            "processes": {heavy: descendants(zygote._process.pid) for heavy, zygote in self.zygotes().items()},
+            "processes": descendants(self.zygote()._process.pid),
         }
 
-    def zygotes(self) -> Mapping[bool, Any]:
-        """Return the zygotes that run: light and heavy."""
-        return self.pipeline._workshop._zygotes
+    def zygote(self) -> Any:
+        """Return the zygote that runs."""
+        return self.pipeline._workshop._zygotes[0]
 
 
 def _lasts(path: Path) -> bool:
@@ -391,8 +391,7 @@ def make_arena(tmp_path_factory: pytest.TempPathFactory, victim: subprocess.Pope
         }
         arena = Arena(make_pipeline(folder, layers), folder, victim, facts)
         made.append(arena)
-        for heavy in (False, True):
-            arena.pipeline._workshop.zygote(heavy=heavy)
+        arena.pipeline._workshop.zygote()
         assert arena.grade(RIGHT).score == 100
         assert arena.grade(WRONG).score == arena.score_of_wrong_work
         return arena

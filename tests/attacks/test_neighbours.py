@@ -34,9 +34,8 @@ def look():
 
 
 def zygote_pids(arena: Any) -> list[int]:
-    """The processes of the arena's zygotes, none of which has a child now."""
-    pids = [(zygote._process.pid, arena.look()["processes"][heavy]) for heavy, zygote in arena.zygotes().items()]
-    return [pid for outer, inner in pids for pid in (outer, *inner)]
+    """The processes of the arena's zygote, which has no child now."""
+    return [arena.zygote()._process.pid, *arena.look()["processes"]]
 
 
 def mappings(pid: int) -> list[tuple[range, str, str]]:
@@ -59,20 +58,17 @@ def test_no_zygote_holds_a_secret(arena: Any, secrets_of_the_host: dict[str, str
     """What is not in the zygote's memory cannot be read out of a child's, by whatever means."""
     arena.grade(arena.right)
     needles = {needle[:12].encode() for needle in secrets_of_the_host.values()}  # most of them begin alike
-    for pid in [
-        below[-1] if below else arena.zygotes()[heavy]._process.pid
-        for heavy, below in arena.look()["processes"].items()
-    ]:
-        try:
-            memory = open(f"/proc/{pid}/mem", "rb", buffering=0)  # noqa: SIM115 - closed below
-        except PermissionError:
-            pytest.skip("this user may not look into the memory of its own zygote")
-        with memory:
-            for where, permissions, _ in mappings(pid):
-                for start in where[::CHUNK] if permissions.startswith("rw") else ():
-                    memory.seek(start)
-                    held = memory.read(min(CHUNK + 20, where.stop - start))
-                    assert [needle for needle in needles if needle in held] == []
+    pid = zygote_pids(arena)[-1]
+    try:
+        memory = open(f"/proc/{pid}/mem", "rb", buffering=0)  # noqa: SIM115 - closed below
+    except PermissionError:
+        pytest.skip("this user may not look into the memory of its own zygote")
+    with memory:
+        for where, permissions, _ in mappings(pid):
+            for start in where[::CHUNK] if permissions.startswith("rw") else ():
+                memory.seek(start)
+                held = memory.read(min(CHUNK + 20, where.stop - start))
+                assert [needle for needle in needles if needle in held] == []
 
 
 def order(source: str) -> Order:
@@ -87,14 +83,14 @@ def test_children_of_one_moment_do_not_see_each_other(request: pytest.FixtureReq
     from autograder.sandbox.remote import Session
 
     arena = request.getfixturevalue(which)
-    zygote, limits = arena.pipeline._workshop.zygote(heavy=False), arena.pipeline.assignment.limits
+    zygote, limits = arena.pipeline._workshop.zygote(), arena.pipeline.assignment.limits
     children = [zygote.fork(order(source), limits, 1) for source in (WAITING, LOOKING)]
     try:
         for child in children:
             child.wait_loaded()
         seen = Session(children[1]).root.look()
         assert seen == []
-        below = arena.look()["processes"][False]
+        below = arena.look()["processes"]
         inner = [pid for pid in below if Path(f"/proc/{pid}/stat").exists()]
         descriptors = [sorted(map(int, os.listdir(f"/proc/{pid}/fd"))) for pid in inner[-2:]]
         assert descriptors == [[0, 1, 2, 3]] * 2

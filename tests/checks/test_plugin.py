@@ -113,6 +113,33 @@ def test_first(student):
     """First."""
     same(student.double(1.0), 2.0)
 '''
+WITH_FIXTURES = '''
+import pytest
+
+from autograder.checks import points, same
+
+MADE = []
+
+
+@pytest.fixture
+def factor(request):
+    MADE.append("factor")
+    yield request.param
+    MADE.clear()
+
+
+@pytest.fixture(autouse=True)
+def prepared():
+    MADE.append("prepared")
+
+
+@points(60)
+@pytest.mark.parametrize("factor", [2.0, 3.0], indirect=True)
+def test_scaled(student, factor):
+    """Twice is two times."""
+    assert MADE == ["prepared", "factor"]
+    same(student.double(factor), 2 * factor)
+'''
 NO_PARTS = "title: x\nfiles: [tiny.py]\nbans: []\n"
 
 
@@ -128,6 +155,19 @@ def test_checks_run_after_what_they_need(local_bench: Local, write_tiny: Write, 
     bench, run = local_bench(assignment, "def double(x):\n    return x\n")
     run_checks(bench)
     assert list(outcomes(run).values()) == ["failed", "skipped", "skipped"]
+
+
+def test_checks_may_have_fixtures_of_their_own(local_bench: Local, write_tiny: Write, tmp_path: Path) -> None:
+    """Fixtures of the check file, indirect parameters and autouse among them, work as in any pytest run."""
+    files = {"test_hidden__py": WITH_FIXTURES, "test_public__py": PUBLIC_LAST, "assignment__yml": NO_PARTS}
+    assignment = load_assignment(write_tiny(tmp_path / "c", **files))
+    for source, outcome in (
+        ("def double(x):\n    return 2 * x\n", "passed"),
+        ("def double(x):\n    return x\n", "failed"),
+    ):
+        bench, run = local_bench(assignment, source)
+        run_checks(bench)
+        assert outcomes(run) == {"test_first": outcome, "test_scaled": outcome}
 
 
 def test_what_is_known_is_not_run_again(local_bench: Local, tiny: Assignment) -> None:

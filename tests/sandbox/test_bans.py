@@ -11,7 +11,7 @@ import signal
 import threading
 import warnings
 from collections.abc import Callable
-from types import FunctionType
+from types import CodeType, FunctionType
 from typing import Any
 
 import pytest
@@ -651,3 +651,44 @@ def test_sealed_bans_have_no_switch() -> None:
         return banned.active and banned.sealed
 
     assert forked(sealed).get("value") is True
+
+
+def test_bans_are_handed_over_to_others() -> None:
+    """The others are on, in full and alone, and sealed they stay so; what was refused before is known to them."""
+
+    def hand_over() -> list[object]:
+        after = install(["recurrent", "one_hot"], switchable=True)
+        after.lift()
+        before = install(["recurrent", "attention"], switchable=True)
+        with pytest.raises(bans.BannedCall):
+            RNN(X)
+        before.hand_over(after)
+        free = F.multi_head_attention_forward.__code__.co_name == "multi_head_attention_forward"
+        after.seal()
+        for call in (lambda: RNN(X), lambda: F.one_hot(torch.arange(3))):
+            with pytest.raises(bans.BannedCall):
+                call()
+        return [before.active, free, after.sealed, list(after.refused())]
+
+    assert forked(hand_over).get("value") == [False, True, True, ["torch.rnn_tanh", "torch.nn.functional.one_hot"]]
+
+
+def test_sealed_code_is_not_found() -> None:
+    """The code of banned Python functions stays alive, and no search of Python's objects leads to it."""
+
+    def search() -> bool:
+        install(["attention"])
+        gc.unfreeze()
+        seen: set[int] = set()
+        waiting: list[object] = gc.get_objects()
+        while waiting:
+            found = waiting.pop()
+            if id(found) in seen:
+                continue
+            seen.add(id(found))
+            if isinstance(found, CodeType) and found.co_name == "multi_head_attention_forward":
+                return False
+            waiting += gc.get_referents(found)
+        return True
+
+    assert forked(search).get("value") is True

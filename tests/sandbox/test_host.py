@@ -325,7 +325,7 @@ from autograder.sandbox.host import ZygoteProcess
 from autograder.sandbox.order import Order
 from autograder.sandbox.means import survey
 
-zygote = ZygoteProcess(survey().layers, heavy=False)
+zygote = ZygoteProcess(survey().layers)
 source = "import threading\\ndef f():\\n    threading.Event().wait()\\n"
 child = zygote.fork(Order({"tiny.py": source}, "tiny", "float64", 1, (), (), ()), Limits(), 5)
 child.wait_loaded()
@@ -363,7 +363,7 @@ def is_running(pid: int) -> bool:
 
 def test_a_zygote_that_died_is_the_sandboxs_fault(sandboxes: Any) -> None:
     """When a zygote is lost, whoever asks it, or a child of it, hears of the sandbox and never of the student."""
-    zygote = ZygoteProcess(sandboxes.layers, heavy=False)
+    zygote = ZygoteProcess(sandboxes.layers)
     with zygote:
         zygote.wait_ready()
         child = zygote.fork(order(), LIMITS, 1)

@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from torch import Tensor, nn
 
 from autograder.errors import WireError
-from autograder.sandbox import wire
+from autograder.sandbox import blob, wire
 from autograder.sandbox.remote import Remote, Session
 from autograder.sandbox.worker import Kept
 
@@ -274,6 +274,7 @@ def test_elements_have_a_cap(monkeypatch: pytest.MonkeyPatch) -> None:
     """All tensors of a message together may have so many elements, on the way out and on the way in."""
     frame = wire.pack({"v": [torch.zeros(6), torch.zeros(5)]}, wire.Plain())
     monkeypatch.setattr(wire, "MAX_ELEMENTS", 10)
+    monkeypatch.setattr(blob, "MAX_ELEMENTS", 10)
     with pytest.raises(WireError, match="10 elements"):
         wire.pack({"v": [torch.zeros(6), torch.zeros(5)]}, wire.Plain())
     with pytest.raises(WireError, match="10 elements"):
@@ -412,7 +413,7 @@ def test_any_json_is_read_or_is_a_wire_error(document: dict[str, Any]) -> None:
 
 ENTRIES = st.fixed_dictionaries(
     {
-        "dtype": st.sampled_from([*wire.DTYPES, "F16", "C64", "I16", "x"]),
+        "dtype": st.sampled_from([*blob.DTYPES, "F16", "C64", "I16", "x"]),
         "shape": st.lists(st.integers(-1, 5) | st.sampled_from([2**26, 2**40, 2**63, 2**64]), max_size=9),
         "data_offsets": st.tuples(st.integers(0, 64), st.integers(0, 64)),
     }
