@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from autograder.checks.draw import derive_key
+from autograder.checks.earlier import decisive
 from autograder.fleet import grade_all
 from autograder.pipeline import Job, Settings
 from autograder.records import Assignment, Grade, Outcome
@@ -84,7 +85,7 @@ def audit(
         Job(
             as_submission(assignment, name, trial.variant.files),
             audit_secret(trial.round),
-            untried=_untold_trainings(assignment, trial),
+            untried=_untold(assignment, trial),
         )
         for name, trial in by_name.items()
     ]
@@ -97,17 +98,15 @@ def audit(
     return tuple(verdicts)
 
 
-def _untold_trainings(assignment: Assignment, trial: Trial) -> frozenset[str]:
-    """The trainings that tell nothing about a mistake: `caught_by` does not name them, and no other check needs them.
+def _untold(assignment: Assignment, trial: Trial) -> frozenset[str]:
+    """The checks that tell nothing about a mistake: `caught_by` does not name them, nor does what it names need them.
 
-    They are most of what a mistake would cost, and those that training shows are calibrated apart (see proof.py).
+    They are most of what an audit would cost. What training shows is calibrated apart (see proof.py).
     """
     if trial.kind is not Kind.MISTAKE or not trial.variant.caught_by:
         return frozenset()
-    needed = {name for check in assignment.checks for name in check.needs}
-    needed |= {id_ for ids in assignment.parts.values() for id_ in ids}
-    trainings = {check.id for check in assignment.checks if check.trains_cpu_s is not None}
-    return frozenset(trainings - needed - set(trial.variant.caught_by))
+    told = {*trial.variant.caught_by, *decisive(assignment, trial.variant.caught_by)}
+    return frozenset(check.id for check in assignment.checks) - told
 
 
 def audit_secret(number: int) -> bytes:

@@ -175,6 +175,6 @@ def _row(v: Verdict) -> Mapping[str, Any]:
         "kind": v.trial.kind,
         "id": v.trial.variant.id,
         "secret": v.trial.round,
-        "score": v.grade.score,
+        "score": None if v.trial.kind is Kind.MISTAKE else v.grade.score,  # mistakes are tried on few checks
         "did_not_pass": list(v.caught_by),
     }

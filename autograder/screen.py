@@ -190,7 +190,8 @@ class Screen:
             caught = ", ".join(v.caught_by) if len(v.caught_by) < 9 else f"{len(v.caught_by)} checks"
             mark = "[red]✗[/]" if v.fault else "[green]✓[/]"
             name = f"{mark} {v.trial.kind}: {escape(v.trial.variant.id)}"
-            table.add_row(name, str(v.trial.round), str(v.grade.score), escape(caught))
+            score = "" if v.trial.kind == "mistake" else str(v.grade.score)  # tried on few checks
+            table.add_row(name, str(v.trial.round), score, escape(caught))
         self._console.print(table)
         for v in verdicts:
             if v.fault:

@@ -52,7 +52,7 @@ def test_a_sound_assignment_has_no_faults(audited: Run, tiny_folder: Path) -> No
     scores = {name: v.grade.score for name, v in found.items()}
     right = {"solution: solution 0", "solution: solution 1", "fair play: adds 0", "fair play: adds 1"}
     assert {name for name, score in scores.items() if score == 100} == right
-    assert {name for name, score in scores.items() if score == 0} == {
+    assert {name for name, score in scores.items() if score == 0 and not name.startswith("mistake")} == {
         "stub: stub 0",
         "lazy: lazy_zeros 0",
         "lazy: lazy_random 0",
@@ -60,7 +60,6 @@ def test_a_sound_assignment_has_no_faults(audited: Run, tiny_folder: Path) -> No
         "lazy: lazy_value_error 0",
         "lazy: lazy_exit 0",
     }
-    assert scores["mistake: tiny.no_tanh 0"] == 40  # test_fit, which trains, is left out
     assert found["mistake: tiny.no_tanh 0"].caught_by == ("test_rnn_cell",)
     assert {v.named for v in found.values() if v.trial.kind is Kind.MISTAKE} == {"alone"}
     assert {v.named for v in found.values() if v.trial.kind is not Kind.MISTAKE} == {""}
@@ -171,11 +170,11 @@ def test_the_secrets_of_rounds_differ_and_stay() -> None:
     assert all(len(secret) >= 32 for secret in secrets)
 
 
-def test_a_mistake_is_spared_the_trainings_that_say_nothing_of_it(
+def test_a_mistake_is_tried_on_the_checks_that_tell_of_it(
     tiny: Assignment, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Trainings that `caught_by` does not name, and that no check or part needs, are left out for mistakes alone."""
-    checks = tuple(replace(check, trains_cpu_s=9.0, needs=()) for check in tiny.checks)
+    """Those that `caught_by` names and what they need; whoever names none, and every cheat, is tried on all."""
+    checks = tuple(replace(check, needs=()) for check in tiny.checks)
     first, second, *others = (check.id for check in checks)
     assignment = replace(tiny, checks=(replace(checks[0], needs=(second,)), *checks[1:]), parts={})
     given: dict[str, frozenset[str]] = {}
