@@ -10,7 +10,7 @@ from __future__ import annotations
 import dataclasses
 import typing
 from collections.abc import Callable
-from functools import wraps
+from functools import partial, wraps
 from typing import Any
 
 import torch
@@ -38,19 +38,20 @@ def _is_module_class(original: object) -> bool:
     return isinstance(original, type) and issubclass(original, nn.Module)
 
 
+ANSWERING = ("forward", "step")
+"""Methods of parts that other code calls."""
+
+
 def _class_like(original: Any, stand_in: type) -> type:
-    form_of_forward = getattr(original, "forward", None)
+    answering = [name for name in ANSWERING if hasattr(stand_in, name)]
 
     class Standing(stand_in):  # type: ignore[misc] # mypy sees no class in a variable
         def __init__(self, *args: Any, **kwargs: Any) -> None:
             super().__init__(*args, **kwargs)
             shadow = _Shadow(original, args, kwargs)  # builds the student's own object when it is first asked for
             object.__setattr__(self, "_shadow", shadow)
-            object.__setattr__(self, "_form", _Form(shadow, form_of_forward))
-
-        def forward(self, *args: Any, **kwargs: Any) -> Any:
-            """As the stand-in, in the student's form."""
-            return self._form.of(super().forward(*args, **kwargs), args, kwargs)
+            forms = {name: _Form(partial(shadow.call, name), getattr(original, name, None)) for name in answering}
+            object.__setattr__(self, "_forms", forms)
 
         def __getattr__(self, name: str) -> Any:
             """What only the student's own object has: sizes and helpers that their other code uses."""
@@ -62,9 +63,19 @@ def _class_like(original: Any, stand_in: type) -> type:
                     raise
                 return getattr(shadow.built(), name)
 
+    for name in answering:
+        setattr(Standing, name, _method_in_form(getattr(stand_in, name), name))
     Standing.__name__ = Standing.__qualname__ = stand_in.__name__
     Standing.__doc__ = stand_in.__doc__
     return Standing
+
+
+def _method_in_form(method: Callable[..., Any], name: str) -> Callable[..., Any]:
+    @wraps(method)
+    def answer(self: Any, *args: Any, **kwargs: Any) -> Any:
+        return self._forms[name].of(method(self, *args, **kwargs), args, kwargs)
+
+    return answer
 
 
 class _Shadow:
@@ -86,8 +97,8 @@ class _Shadow:
         except Exception:  # noqa: BLE001 - the student's own __init__ is wrong, and may fail in any way
             return False
 
-    def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        return self.built()(*args, **kwargs)
+    def call(self, name: str, *args: Any, **kwargs: Any) -> Any:
+        return getattr(self.built(), name)(*args, **kwargs)
 
 
 class _Form:

@@ -33,6 +33,7 @@ from autograder.sandbox import recurrent
 from autograder.sandbox.bans import Bans
 from autograder.sandbox.forms import in_form_of
 from autograder.sandbox.order import EarlierModule
+from autograder.sandbox.seq2seq_standins import SEQ2SEQ_STAND_INS
 from autograder.sandbox.transformer_standins import TRANSFORMER_STAND_INS
 
 
@@ -52,7 +53,8 @@ def attend(q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None = None, scale: f
 
 _ATTENTION: tuple[Callable[..., Any], ...] = (attend,)
 STAND_INS: Mapping[str, Callable[..., Any]] = MappingProxyType(
-    {stand_in.__name__: stand_in for stand_in in (*recurrent.STAND_INS, *_ATTENTION)} | {**TRANSFORMER_STAND_INS}
+    {stand_in.__name__: stand_in for stand_in in (*recurrent.STAND_INS, *SEQ2SEQ_STAND_INS, *_ATTENTION)}
+    | {**TRANSFORMER_STAND_INS}
 )
 
 
@@ -80,6 +82,9 @@ def provide_earlier(earlier: Iterable[EarlierModule], bans: Bans) -> None:
 _CELLS = ("*rnn*", "*lstm*", "*gru*")
 _CALLS: Mapping[str, tuple[str, ...]] = MappingProxyType(
     dict.fromkeys((stand_in.__name__ for stand_in in recurrent.STAND_INS), _CELLS)
+    | dict.fromkeys(("Encoder", "Decoder", "Seq2Seq"), (*_CELLS, "embedding*"))
+    | dict.fromkeys(("decode_teacher_forced", "shift_targets"), ())
+    | {"masked_ce": ("*softmax*", "*cross_entropy*", "nll_loss*")}
 )
 """Operators, as globs, that a stand-in may call and an assignment may ban; where none is banned it needs no switch."""
 
@@ -102,8 +107,10 @@ def set_stand_in(module: ModuleType, name: str, bans: Bans) -> None:
 
 def _with_bans_off(stand_in: Callable[..., Any], name: str, bans: Bans) -> Callable[..., Any]:
     if isinstance(stand_in, type):
-        forward = _unbanned(vars(stand_in)["forward"], bans, ())
-        return type(name, (stand_in,), {"forward": forward, "__doc__": stand_in.__doc__})
+        methods = {
+            key: _unbanned(vars(stand_in)[key], bans, ()) for key in ("forward", "step") if key in vars(stand_in)
+        }
+        return type(name, (stand_in,), {**methods, "__doc__": stand_in.__doc__})
     return _unbanned(stand_in, bans, recurrent.OPERATORS.get(name, ()))
 
 

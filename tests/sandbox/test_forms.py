@@ -140,6 +140,35 @@ def test_a_class_keeps_the_student_s_form_and_helpers(standing: Any) -> None:
     assert repr(model).startswith("RNN(")
 
 
+class Answer(NamedTuple):
+    """What a student's step comes back with."""
+
+    logits: Tensor
+    after: Tensor
+
+
+class TheirDecoder(nn.Module):
+    """A decoder whose step is wrong and answers with names."""
+
+    def __init__(self, vocab: int, embed: int, hidden: int) -> None:
+        super().__init__()
+
+    def step(self, y: Tensor, state: Tensor) -> Answer:
+        """Wrong."""
+        return Answer(y, state)
+
+
+def test_a_step_answers_in_the_student_s_form_as_well() -> None:
+    """`decoder.step(...).logits` works with a stand-in for `Decoder`."""
+    module = ModuleType("seq2seq")
+    module.Decoder = TheirDecoder  # type: ignore[attr-defined]
+    set_stand_in(module, "Decoder", Bans(prepare(())))
+    answer = module.Decoder(7, 3, 5).step(torch.tensor([1, 2]), torch.zeros(1, 2, 5))
+    assert isinstance(answer, Answer)
+    assert answer.logits.shape == (2, 7)
+    assert answer.after.shape == (1, 2, 5)
+
+
 def test_what_nobody_has_is_missing_as_before(standing: Any) -> None:
     """No attribute is made up; private names lead nowhere."""
     model = standing(3, 5)

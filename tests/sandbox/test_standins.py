@@ -23,6 +23,7 @@ from autograder.sandbox.standins import STAND_INS, attend, calls_banned, provide
 NAMES = (
     "rnn_cell", "RNNCell", "rnn_forward", "RNN",
     "lstm_gates", "lstm_cell", "LSTMCell", "lstm_forward", "LSTM", "gru_cell", "GRUCell", "gru_forward", "GRU",
+    "Encoder", "Decoder", "decode_teacher_forced", "shift_targets", "masked_ce", "Seq2Seq",
     "attend",
     "TokenEmbedding", "positional_encoding", "PositionalEncoding", "padding_mask", "causal_mask",
     "scaled_dot_product_attention", "MultiHeadAttention", "LayerNorm", "FeedForward", "EncoderLayer", "DecoderLayer",
@@ -398,3 +399,50 @@ def test_earlier_modules_are_ready_before_a_submission_asks() -> None:
         return [rnn_cell.__name__, RNN.__name__, "late" in sys.modules]
 
     assert forked(child) == ["rnn_cell", "RNN", False]
+
+
+def seq2seq_source() -> tuple[Tensor, Tensor, Tensor]:
+    """Sources, their lengths, and what a decoder reads."""
+    return torch.tensor([[4, 6, 5], [5, 0, 0]]), torch.tensor([3, 1]), torch.tensor([[1, 4, 4, 5], [1, 5, 4, 4]])
+
+
+@pytest.mark.parametrize("kind", ["gru", "lstm"])
+def test_seq2seq_is_its_parts(kind: str) -> None:
+    """Encoder, forced decoding and the whole agree; padding does not reach the state; ratio 0 reads no true token."""
+    src, lengths, tgt_in = seq2seq_source()
+    model = shaken(STAND_INS["Seq2Seq"](7, 6, 3, 5, 2, kind))
+    enc_out, state = model.encoder(src, lengths)
+    assert enc_out.shape == (2, 3, 5)
+    alone = model.encoder(src[1:, :1], lengths[1:])[1]
+    states = zip(*((alone, state) if kind == "lstm" else ((alone,), (state,))), strict=True)
+    for single, batched in states:
+        torch.testing.assert_close(single[:, 0], batched[:, 1])
+    torch.testing.assert_close(
+        STAND_INS["decode_teacher_forced"](model.decoder, tgt_in, state), model(src, lengths, tgt_in)
+    )
+    other = torch.cat([tgt_in[:, :1], 9 - tgt_in[:, 1:]], 1)
+    torch.testing.assert_close(model(src, lengths, tgt_in, 0.0), model(src, lengths, other, 0.0))
+
+
+def test_targets_are_shifted_and_padding_is_none() -> None:
+    """What is read and what is predicted overlap by all but one; PAD counts nowhere in the loss."""
+    tgt = torch.tensor([[1, 4, 5, 2], [1, 4, 2, 0]])
+    read, predicted = STAND_INS["shift_targets"](tgt)
+    assert read.tolist() == [[1, 4, 5], [1, 4, 2]]
+    assert predicted.tolist() == [[4, 5, 2], [4, 2, 0]]
+    logits = drawn(2, 3, 6)
+    each = -logits.log_softmax(-1).gather(-1, predicted[..., None])[..., 0]
+    torch.testing.assert_close(STAND_INS["masked_ce"](logits, predicted), (each[0].sum() + each[1, :2].sum()) / 5)
+
+
+def test_a_step_works_under_the_bans() -> None:
+    """The bans are off inside `Decoder.step`, as inside a forward."""
+
+    def child() -> Any:
+        bans = install(["recurrent"], switchable=True)
+        module = ModuleType("submission")
+        set_stand_in(module, "Decoder", bans)
+        logits, _ = module.Decoder(7, 3, 5).step(torch.tensor([1, 2]), torch.zeros(1, 2, 5))
+        return [*logits.shape, bans.active]
+
+    assert forked(child) == [2, 7, True]
