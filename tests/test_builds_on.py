@@ -505,6 +505,17 @@ def test_students_learn_what_the_assignment_builds_on(course: Path) -> None:
     assert load_assignment(released, complete=False).builds_on == load_assignment(course).builds_on
 
 
+def test_at_home_an_earlier_folder_that_is_missing_is_named(course: Path) -> None:
+    """A student who took one folder out of the kit learns which other one it needs."""
+    release(course.parents[1])
+    released = course.parents[1] / "assignments" / "t2_more"
+    (released.parent / "t1_tiny").rename(course.parents[1] / "elsewhere")
+    with pytest.raises(
+        ConfigurationError, match="builds on t1_tiny, whose folder is not beside this one; put it there"
+    ):
+        load_assignment(released, complete=False)
+
+
 # --- at home ---------------------------------------------------------------------------------------------------------
 
 
@@ -571,6 +582,16 @@ def test_at_home_what_cannot_be_had_is_named(home: Path, text: str | None, why: 
     results, said = at_home(home / "t2_more")
     assert results == {"test_two_steps": "passed"}
     assert said[0].startswith(f"rnn_cell: a stand-in, since {why}")
+
+
+def test_at_home_a_damaged_earlier_folder_stops_nothing(home: Path) -> None:
+    """Where its own checks cannot be read any more, a stand-in is in use, and the file is named."""
+    (home / "t1_tiny" / "test_public.py").unlink()
+    (home / "t2_more" / "more.py").write_text(MORE.replace("double, rnn_cell", "rnn_cell"), encoding="utf-8")
+    results, said = at_home(home / "t2_more")
+    assert results == {"test_two_steps": "passed"}
+    assert said[0].startswith("rnn_cell: a stand-in, since the checks beside it cannot be read (")
+    assert "test_public.py" in said[0]
 
 
 def test_at_home_imports_inside_functions_work(home: Path, edited: Edited) -> None:

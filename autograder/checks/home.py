@@ -15,6 +15,7 @@ from autograder.checks.bench import Bench, Used, Wish
 from autograder.checks.draw import HOME_SECRET
 from autograder.checks.earlier import NOTHING_EARLIER, EarlierWork
 from autograder.course import load_assignment
+from autograder.errors import ConfigurationError
 from autograder.records import Assignment, BuildsOn, CheckResult, EarlierPart
 from autograder.sandbox import bans, loading, standins
 from autograder.sandbox.ban_plan import Plan, prepare
@@ -136,7 +137,12 @@ def _work_in(used: BuildsOn, folder: Path) -> EarlierWork:
     where = f"../{used.id}/{used.files[0]}"
     if not (folder / used.files[0]).is_file():
         return earlier.stand_ins_alone(used, f"{where} is not there")
-    bench = home_bench(folder)
+    try:
+        bench = home_bench(folder)
+    except ConfigurationError as error:  # a file of that folder was changed or lost: no reason to stop this one
+        return earlier.stand_ins_alone(
+            used, f"the checks beside it cannot be read ({str(error).partition(chr(10))[0]})"
+        )
     results: dict[str, CheckResult] = {}
     try:
         bench.open_student(Wish(bench.assignment.checks[0], "float64", 0))

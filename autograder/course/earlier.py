@@ -39,7 +39,9 @@ def _collect(
             problems.append(document.problem(place, f"goes in a circle: {' -> '.join((*within, id_))}"))
         elif id_ not in folders:
             known = [other for other in folders if other not in within]
-            problems.append(document.problem(place, f"unknown assignment `{id_}`{nearest(id_, known)}"))
+            unknown = f"unknown assignment `{id_}`{nearest(id_, known)}"
+            beside = f"builds on {id_}, whose folder is not beside this one; put it there as the course's kit has it"
+            problems.append(document.problem(place, unknown if complete else beside))
         elif (earlier := read_yaml(folders[id_] / document.file.name, AssignmentModel, problems)) is not None:
             problems.extend(_unknown_parts(document, id_, earlier.content.parts) if complete else ())
             _collect(earlier, folders, complete, found, problems, (*within, id_))
