@@ -10,7 +10,7 @@ from __future__ import annotations
 import itertools
 import math
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from types import ModuleType
 
 from autograder.checks.bench import Transcript
@@ -22,8 +22,8 @@ EQUAL = 1e-6
 """Answers no farther apart than this part of their size are the same answer in float64."""
 EQUAL_IN_SINGLE = 1e-4
 """The same for a submission that computes in float32 whatever it is given."""
-PAIRS_S = 2.0
-"""CPU seconds for pairs, for each submission."""
+SINGLES_S, PAIRS_S = 8.0, 2.0
+"""CPU seconds for single mistakes and for pairs, for each submission: where all is wrong, a diagnosis says little."""
 CANDIDATES = 24
 """Mistakes that are paired with each other: those that explain most by themselves."""
 ALSO = 4
@@ -35,11 +35,16 @@ class Diagnostician:
 
     def __init__(self, catalogue: Catalogue) -> None:
         self.catalogue = catalogue
-        self._rest_s = PAIRS_S
+        self._rest_s = {"singles": SINGLES_S, "pairs": PAIRS_S}
 
     def next_submission(self) -> None:
-        """Grant the next submission its time for pairs."""
-        self._rest_s = PAIRS_S
+        """Grant the next submission its time."""
+        self._rest_s = {"singles": SINGLES_S, "pairs": PAIRS_S}
+
+    @property
+    def tired(self) -> bool:
+        """Whether this submission's time is over: what is not diagnosed now may be another time."""
+        return self._rest_s["singles"] <= 0
 
     def diagnose(self, transcript: Transcript, passed: frozenset[str] = frozenset()) -> Diagnosis | None:
         """Return what the answers in a transcript say about the code; None where they say nothing.
@@ -47,21 +52,21 @@ class Diagnostician:
         A mistake that fails a check which the submission `passed` is believed only where no other explains the answers.
         """
         sessions = read(transcript)
-        if not sessions:
+        if not sessions or self._rest_s["singles"] <= 0:
             return None
         trial = _Trial(self.catalogue, transcript, sessions, passed)
         wrong = trial.wrong_calls()
         if not wrong:  # the failure is in no answer: a statistical check, a shared parameter
             return None
-        return trial.single(wrong) or self._pair(trial, wrong)
+        found = self._timed("singles", lambda _: trial.single(wrong))
+        return found or self._timed("pairs", lambda until: trial.pair_or_closest(wrong, until))
 
-    def _pair(self, trial: _Trial, wrong: Sequence[int]) -> Diagnosis | None:
-        started = time.process_time()
-        until = started + self._rest_s
+    def _timed(self, kind: str, work: Callable[[float], Diagnosis | None]) -> Diagnosis | None:
+        until = time.process_time() + self._rest_s[kind]
         try:
-            return trial.pair_or_closest(wrong, until)
+            return work(until)
         finally:
-            self._rest_s = max(0.0, until - time.process_time())
+            self._rest_s[kind] = until - time.process_time()
 
 
 class _Trial:
@@ -96,8 +101,7 @@ class _Trial:
     def pair_or_closest(self, wrong: Sequence[int], until: float) -> Diagnosis | None:
         """Two mistakes that together give all these answers; else the mistake whose answers are closest."""
         right = self._replay(self._catalogue.reference(self._transcript.stand_ins))
-        alone = {id_: self._replay(module) for id_ in self._by_relevance() if (module := self._module(id_))}
-        touching = {id_: found for id_, found in alone.items() if found != right}
+        touching = dict(self._touching(right, until))
         ranked = sorted(touching, key=lambda id_: _unexplained(touching[id_], wrong))
         for first, second in _in_order_of_promise(ranked[:CANDIDATES]):
             if time.process_time() > until:
@@ -108,6 +112,14 @@ class _Trial:
             return None
         worst = max(min(touching[ranked[0]][number], 1e6) for number in wrong)
         return self._diagnosis((ranked[0],), wrong, worst)
+
+    def _touching(self, right: list[float], until: float) -> Iterator[tuple[str, list[float]]]:
+        """The mistakes that change an answer, with how far their answers lie; as many as there is time for."""
+        for id_ in self._by_relevance():
+            if time.process_time() > until:
+                return
+            if (module := self._module(id_)) and (found := self._replay(module)) != right:
+                yield id_, found
 
     def _diagnosis(
         self, ids: tuple[str, ...], wrong: Sequence[int], distance: float, also: tuple[str, ...] = ()

@@ -74,7 +74,8 @@ class Rounds:
         except ValueError:
             return None
         found = self._diagnostician.diagnose(transcript, passed)
-        self._ledger.keep("diagnoses", told, _DIAGNOSIS.dump_json(found))
+        if found is not None or not self._diagnostician.tired:
+            self._ledger.keep("diagnoses", told, _DIAGNOSIS.dump_json(found))
         return found
 
     def _with_hints(self, found: Diagnosis | None) -> Diagnosis | None:

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from autograder.diagnosis import Diagnostician
+from autograder.diagnosis import Diagnostician, diagnose
 from autograder.records import Diagnosis, Grade, Submission
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="the sandbox needs Linux")
@@ -163,3 +163,14 @@ def test_damage_to_what_is_kept_costs_at_most_the_diagnosis(
     after = desk.grade(wrong)
     assert after.score == before.score
     assert ("test_double" in diagnoses(after)) is (kind == "diagnoses")
+
+
+def test_where_all_is_wrong_time_is_not_spent_without_end(
+    desk: Any, hand_in: HandIn, edited: Edited, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A submission has its seconds; what was not looked at for lack of them is not kept as without a diagnosis."""
+    monkeypatch.setattr(diagnose, "SINGLES_S", 0.0)
+    wrong = hand_in(edited(("return 2 * x", "return 3 * x")))
+    assert diagnoses(desk.grade(wrong)) == {}
+    monkeypatch.undo()
+    assert diagnoses(desk.grade(wrong))["test_double"].mistakes == ("tiny.triples",)
