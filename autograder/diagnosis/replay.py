@@ -8,6 +8,7 @@ numbers things, or whether it returns a tuple or a record.
 from __future__ import annotations
 
 import math
+import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -109,6 +110,7 @@ class _Known(Kept):
 @contextmanager
 def _as_in_the_child(transcript: Transcript) -> Iterator[None]:
     """The child's default dtype and its seed; the judge's own random state is left as it was."""
-    with torch.random.fork_rng(devices=[]), default_dtype(getattr(torch, transcript.dtype)):
+    with torch.random.fork_rng(devices=[]), default_dtype(getattr(torch, transcript.dtype)), warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # what a mistake makes torch warn of is no news to the instructor
         torch.default_generator.manual_seed(transcript.seed)
         yield
