@@ -103,8 +103,8 @@ def lazy_students(assignment: Assignment) -> tuple[Variant, ...]:
 
 
 ANSWERS = {
-    "lazy_zeros": "like(torch.zeros_like, function(*args, **kwargs))",
-    "lazy_random": "like(noise, function(*args, **kwargs))",
+    "lazy_zeros": "like(torch.zeros_like, tried(args, kwargs))",
+    "lazy_random": "like(noise, tried(args, kwargs))",
     "lazy_echo": "next(arg for arg in args if not isinstance(arg, torch.nn.Module))",
     "lazy_value_error": "complain()",
     "lazy_exit": "__import__('os')._exit(0)",
@@ -113,6 +113,7 @@ ANSWERS = {
 LAZY = """
 
 # --- what follows makes this a lazy student ---
+import copy as _copy
 import functools as _functools
 import inspect as _inspect
 
@@ -125,6 +126,15 @@ def _lazy(function):
 
     def complain():
         raise ValueError("lazy")
+
+    def apart(value):
+        try:
+            return _copy.deepcopy(value)
+        except Exception:
+            return value
+
+    def tried(args, kwargs):  # on copies: a function that works in place has done nothing either
+        return function(*map(apart, args), **{name: apart(value) for name, value in kwargs.items()})
 
     def like(kind, value):
         if isinstance(value, torch.Tensor):
