@@ -149,7 +149,7 @@ def test_layer_norm_and_feed_forward_are_torch_s() -> None:
         torch.testing.assert_close(network(x), network.linear2(function(network.linear1(x))))
 
 
-@pytest.mark.parametrize("options", LAYER_OPTIONS, ids=str)
+@pytest.mark.parametrize("options", LAYER_OPTIONS, ids=range(len(LAYER_OPTIONS)))
 def test_encoder_layer_is_torch_s(options: dict[str, Any]) -> None:
     """Same numbers in training and evaluation as nn.TransformerEncoderLayer with these weights, and all gradients."""
     ours = build("EncoderLayer", MODEL, HEADS, D_FF, **options)
@@ -163,7 +163,7 @@ def test_encoder_layer_is_torch_s(options: dict[str, Any]) -> None:
     assert all(bool(gradient.any()) for gradient in gradients)
 
 
-@pytest.mark.parametrize("options", LAYER_OPTIONS, ids=str)
+@pytest.mark.parametrize("options", LAYER_OPTIONS, ids=range(len(LAYER_OPTIONS)))
 def test_decoder_layer_is_torch_s(options: dict[str, Any]) -> None:
     """Same numbers as nn.TransformerDecoderLayer with both masks, and all gradients, the memory's among them."""
     ours = build("DecoderLayer", MODEL, HEADS, D_FF, **options)

@@ -144,7 +144,7 @@ def test_layer_norm_and_positions_are_torch_s(ours: ModuleType) -> None:
     torch.testing.assert_close(table[:, 1::2], torch.cos(positions / 10000 ** (features / 16)), **EXACT)
 
 
-@pytest.mark.parametrize("options", OPTIONS, ids=str)
+@pytest.mark.parametrize("options", OPTIONS, ids=range(len(OPTIONS)))
 def test_encoder_layer_is_torch_s(ours: ModuleType, options: dict[str, Any]) -> None:
     """nn.TransformerEncoderLayer with and without padding."""
     mine, x = shaken(ours.EncoderLayer(D, HEADS, D_FF, **options)), drawn(B, S, D).requires_grad_()
@@ -154,7 +154,7 @@ def test_encoder_layer_is_torch_s(ours: ModuleType, options: dict[str, Any]) -> 
     assert_agree(mine(x, real[:, None, None]), theirs(x, src_key_padding_mask=~real), mine, theirs, x)
 
 
-@pytest.mark.parametrize("options", OPTIONS, ids=str)
+@pytest.mark.parametrize("options", OPTIONS, ids=range(len(OPTIONS)))
 def test_decoder_layer_is_torch_s(ours: ModuleType, options: dict[str, Any]) -> None:
     """nn.TransformerDecoderLayer with a causal mask and padding in the memory."""
     mine = shaken(ours.DecoderLayer(D, HEADS, D_FF, **options))
