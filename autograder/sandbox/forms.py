@@ -38,7 +38,7 @@ def _is_module_class(original: object) -> bool:
     return isinstance(original, type) and issubclass(original, nn.Module)
 
 
-ANSWERING = ("forward", "step")
+ANSWERING = ("forward", "step", "encode")
 """Methods of parts that other code calls."""
 
 

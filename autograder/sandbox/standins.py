@@ -24,38 +24,22 @@ from functools import wraps
 from types import MappingProxyType, ModuleType
 from typing import Any
 
-import torch
-import torch.nn.functional as F
-from torch import Tensor
+from torch import nn
 
 from autograder.errors import ConfigurationError, SandboxError
 from autograder.sandbox import recurrent
+from autograder.sandbox.attention_standins import ATTENTION_STAND_INS
 from autograder.sandbox.bans import Bans
-from autograder.sandbox.forms import in_form_of
+from autograder.sandbox.forms import ANSWERING, in_form_of
 from autograder.sandbox.order import EarlierModule
 from autograder.sandbox.seq2seq_standins import SEQ2SEQ_STAND_INS
 from autograder.sandbox.transformer_standins import TRANSFORMER_STAND_INS
 
-
-def attend(q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None = None, scale: float = 1.0) -> tuple[Tensor, Tensor]:
-    """Context (B, T, d) and weights (B, T, S); (B, d) and (B, S) for a query (B, d). `mask` (B, S) or (B, T, S)."""
-    queries = q if q.dim() == k.dim() else q.unsqueeze(-2)
-    if mask is not None and mask.dim() == k.dim() - 1 and mask.shape == k.shape[:-1]:
-        mask = mask.unsqueeze(-2)
-    elif mask is not None and queries is not q:
-        raise ValueError(f"the mask of one query (B, d) must have the keys' shape {tuple(k.shape[:-1])}")
-    one_hot = torch.eye(k.shape[-2], dtype=v.dtype, device=v.device).expand(*k.shape[:-1], -1)
-    # attention to values that are one-hot vectors gives the weights themselves
-    both = [F.scaled_dot_product_attention(queries, k, values, mask, scale=scale) for values in (v, one_hot)]
-    context, weights = both if queries is q else [each.squeeze(-2) for each in both]
-    return context, weights
-
-
-_ATTENTION: tuple[Callable[..., Any], ...] = (attend,)
 STAND_INS: Mapping[str, Callable[..., Any]] = MappingProxyType(
-    {stand_in.__name__: stand_in for stand_in in (*recurrent.STAND_INS, *SEQ2SEQ_STAND_INS, *_ATTENTION)}
+    {stand_in.__name__: stand_in for stand_in in (*recurrent.STAND_INS, *SEQ2SEQ_STAND_INS, *ATTENTION_STAND_INS)}
     | {**TRANSFORMER_STAND_INS}
 )
+_CLASSES = frozenset(stand_in for stand_in in STAND_INS.values() if isinstance(stand_in, type))
 
 
 def calls_banned(name: str, bans: Bans) -> bool:
@@ -80,11 +64,15 @@ def provide_earlier(earlier: Iterable[EarlierModule], bans: Bans) -> None:
 
 
 _CELLS = ("*rnn*", "*lstm*", "*gru*")
+_SOFTMAX = ("*softmax*",)
+_ATTENTION = ("*scaled_dot_product*", *_SOFTMAX)
 _CALLS: Mapping[str, tuple[str, ...]] = MappingProxyType(
     dict.fromkeys((stand_in.__name__ for stand_in in recurrent.STAND_INS), _CELLS)
     | dict.fromkeys(("Encoder", "Decoder", "Seq2Seq"), (*_CELLS, "embedding*"))
-    | dict.fromkeys(("decode_teacher_forced", "shift_targets"), ())
-    | {"masked_ce": ("*softmax*", "*cross_entropy*", "nll_loss*")}
+    | dict.fromkeys(("decode_teacher_forced", "shift_targets", "dot_scores"), ())
+    | dict.fromkeys(("masked_softmax", "attend"), _ATTENTION)
+    | dict.fromkeys(("AttnDecoder", "AttnSeq2Seq"), (*_ATTENTION, *_CELLS, "embedding*"))
+    | {"softmax": _SOFTMAX, "masked_ce": ("*softmax*", "*cross_entropy*", "nll_loss*")}
 )
 """Operators, as globs, that a stand-in may call and an assignment may ban; where none is banned it needs no switch."""
 
@@ -107,11 +95,23 @@ def set_stand_in(module: ModuleType, name: str, bans: Bans) -> None:
 
 def _with_bans_off(stand_in: Callable[..., Any], name: str, bans: Bans) -> Callable[..., Any]:
     if isinstance(stand_in, type):
-        methods = {
-            key: _unbanned(vars(stand_in)[key], bans, ()) for key in ("forward", "step") if key in vars(stand_in)
-        }
-        return type(name, (stand_in,), {**methods, "__doc__": stand_in.__doc__})
+        return _class_with_bans_off(stand_in, name, bans)
     return _unbanned(stand_in, bans, recurrent.OPERATORS.get(name, ()))
+
+
+def _class_with_bans_off(stand_in: Any, name: str, bans: Bans) -> type[nn.Module]:
+    """The class with bans off in what other code calls of it, and of the stand-ins that it is made of."""
+
+    def __init__(self: nn.Module, *args: Any, **kwargs: Any) -> None:  # noqa: N807 - it becomes the class's own
+        stand_in.__init__(self, *args, **kwargs)
+        for part in self.modules():  # a student's code may call `model.decoder.step`
+            kind: Any = type(part)
+            if part is not self and kind in _CLASSES:
+                part.__class__ = _class_with_bans_off(kind, kind.__name__, bans)
+
+    methods = {key: _unbanned(getattr(stand_in, key), bans, ()) for key in ANSWERING if hasattr(stand_in, key)}
+    built = wraps(stand_in.__init__)(__init__)
+    return type(name, (stand_in,), {**methods, "__init__": built, "__doc__": stand_in.__doc__})
 
 
 def _unbanned(function: Callable[..., Any], bans: Bans, operators: tuple[str, ...]) -> Callable[..., Any]:

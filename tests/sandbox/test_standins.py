@@ -16,15 +16,16 @@ import torch
 from torch import Tensor, nn
 
 from autograder.errors import ConfigurationError, SandboxError
+from autograder.sandbox.attention_standins import attend
 from autograder.sandbox.bans import install
 from autograder.sandbox.order import EarlierModule
-from autograder.sandbox.standins import STAND_INS, attend, calls_banned, provide_earlier, set_stand_in
+from autograder.sandbox.standins import STAND_INS, calls_banned, provide_earlier, set_stand_in
 
 NAMES = (
     "rnn_cell", "RNNCell", "rnn_forward", "RNN",
     "lstm_gates", "lstm_cell", "LSTMCell", "lstm_forward", "LSTM", "gru_cell", "GRUCell", "gru_forward", "GRU",
     "Encoder", "Decoder", "decode_teacher_forced", "shift_targets", "masked_ce", "Seq2Seq",
-    "attend",
+    "softmax", "dot_scores", "masked_softmax", "attend", "AttnDecoder", "AttnSeq2Seq",
     "TokenEmbedding", "positional_encoding", "PositionalEncoding", "padding_mask", "causal_mask",
     "scaled_dot_product_attention", "MultiHeadAttention", "LayerNorm", "FeedForward", "EncoderLayer", "DecoderLayer",
     "TransformerEncoder", "TransformerDecoder", "Transformer",
@@ -232,6 +233,34 @@ def test_attend_takes_one_query() -> None:
         attend(q, k, v, open_row_mask())
 
 
+def test_parts_of_attention_are_torch_s() -> None:
+    """softmax, dot products and masked weights; a row without keys gets zeros, and finite gradients."""
+    x, q, k = drawn(2, 3, 5).requires_grad_(), drawn(2, 3, 6), drawn(2, 5, 6)
+    torch.testing.assert_close(STAND_INS["softmax"](x, 1), x.softmax(1))
+    torch.testing.assert_close(STAND_INS["dot_scores"](q, k), q @ k.mT)
+    torch.testing.assert_close(STAND_INS["dot_scores"](q[:, 0], k), (q[:, :1] @ k.mT)[:, 0])
+    mask = torch.tensor([[True, True, False, True, False], [False] * 5])
+    got = STAND_INS["masked_softmax"](x, mask)
+    torch.testing.assert_close(got[0], x[0].masked_fill(~mask[0], -math.inf).softmax(-1))
+    assert not got[1].any()
+    torch.testing.assert_close(STAND_INS["masked_softmax"](x[:, 0], mask), got[:, 0])
+    torch.testing.assert_close(STAND_INS["masked_softmax"](x), x.softmax(-1))
+    assert bool(torch.autograd.grad(got.sin().sum(), x)[0].isfinite().all())
+
+
+def test_a_decoder_s_steps_are_its_run_over_a_target() -> None:
+    """Place by place or at once: the same logits, states and weights, those of torch's own cell among them."""
+    ours = shaken(STAND_INS["AttnDecoder"](9, 4, 6))
+    ids, state, enc_out = torch.tensor([[1, 5, 3], [2, 8, 4]]), drawn(2, 6), drawn(2, 5, 6)
+    mask = torch.tensor([[True] * 5, [True] * 2 + [False] * 3])
+    logits, weights = ours(ids, state, enc_out, mask)
+    for t in range(3):
+        after = ours.cell(ours.embedding(ids[:, t]), state)
+        got = ours.step(ids[:, t], state, enc_out, mask)
+        torch.testing.assert_close(got, (logits[:, t], after, weights[:, t]))
+        state = after
+
+
 # ----- in a child, with everything banned ---------------------------------------------------------------------------
 
 MODULES = {
@@ -261,6 +290,8 @@ ARGUMENTS: dict[str, tuple[Any, ...]] = {
     "GRUCell": (drawn(2, 3), drawn(2, 4)),
     "gru_forward": (shaken(nn.GRUCell(3, 4)), drawn(2, 5, 3), drawn(2, 4)),
     "GRU": (drawn(2, 5, 3), None, torch.tensor([5, 1])),
+    "softmax": (drawn(2, 3, 5),),
+    "masked_softmax": (drawn(2, 3, 5),),
     "attend": (drawn(2, 3, 6), drawn(2, 5, 6), drawn(2, 5, 7)),
     "scaled_dot_product_attention": (drawn(2, 3, 6), drawn(2, 5, 6), drawn(2, 5, 7)),
     "MultiHeadAttention": (drawn(2, 3, 8), drawn(2, 5, 8), drawn(2, 5, 8)),
@@ -446,3 +477,23 @@ def test_a_step_works_under_the_bans() -> None:
         return [*logits.shape, bans.active]
 
     assert forked(child) == [2, 7, True]
+
+
+def test_a_model_s_parts_work_under_the_bans() -> None:
+    """A student's `translate` calls `model.encode` and `model.decoder.step`; the bans are off inside both."""
+    src, lengths, _ = seq2seq_source()
+
+    def child() -> Any:
+        bans = install(["recurrent", "attention", "softmax", "embedding"], switchable=True)
+        module = ModuleType("submission")
+        set_stand_in(module, "AttnSeq2Seq", bans)
+        set_stand_in(module, "TransformerEncoder", bans)
+        model = module.AttnSeq2Seq(7, 6, 3, 5)
+        enc_out, state, mask = model.encode(src, lengths)
+        logits, state, weights = model.decoder.step(torch.tensor([1, 1]), state, enc_out, mask)
+        stack = module.TransformerEncoder(MODEL, HEADS, 12, 2)
+        alone = stack.layers[0](torch.zeros(2, 3, MODEL))
+        names = [type(each).__name__ for each in (model.decoder, stack.layers[0])]
+        return [[*logits.shape], [*weights.shape], [*alone.shape], names, bans.active]
+
+    assert forked(child) == [[2, 6], [2, 3], [2, 3, MODEL], ["AttnDecoder", "EncoderLayer"], True]
