@@ -124,11 +124,17 @@ def settings(ledger: Path) -> Settings:
 
 
 def submissions(count: int, tag: str) -> Iterator[Submission]:
-    """Right submissions that differ in a comment, so that nothing is found in the ledger."""
+    """Right submissions, each with last digits of its own in the loss.
+
+    So nothing is found in the ledger, no two train the same weights, and the reference has to score each one's.
+    """
     found = assignment()
     for number in range(count):
         files = dict(solution(found).files)
-        files[found.files[0]] += f"\n# {tag} {number}\n".encode()
+        files[found.files[0]] += (
+            f"\n\n_loss, _factor = char_loss, 1 + {number + 1} * 2**-44  # {tag}\n\n\n"
+            "def char_loss(logits, targets, pad):\n    return _loss(logits, targets, pad) * _factor\n"
+        ).encode()
         yield as_submission(found, f"{tag}-{number}", files)
 
 
