@@ -143,8 +143,9 @@ class Page:
         if gpu.advice:
             self._console.print(plain(gpu.advice))
         if not gpu.findings and gpu.ready:
-            rest = f"; {len(gpu.untested)} cannot be tried here" if gpu.untested else ""
-            self._console.print(plain(f"GPU: nothing stands in the way in {len(gpu.ready)} checks{rest}."), style="dim")
+            rest = f"; {len(gpu.untested)} could not be tried without a GPU" if gpu.untested else ""
+            words = f"On a GPU (no points): no obstacle found in {len(gpu.ready)} of the checks tried{rest}."
+            self._console.print(plain(words), style="dim")
 
 
 class Waiting:
