@@ -75,7 +75,8 @@ def seq2seq_weights(draw: Draw, src_vocab: int, tgt_vocab: int, embed: int, hidd
 
 def recurrent(kind: str, embed: int, hidden: int) -> nn.Module:
     """A layer of torch itself."""
-    return (nn.LSTM if kind == "lstm" else nn.GRU)(embed, hidden, batch_first=True)
+    kinds = {"gru": nn.GRU, "lstm": nn.LSTM}
+    return kinds[kind](embed, hidden, batch_first=True)
 
 
 def oracle(weights: Mapping[str, Tensor], kind: str = "gru", half: str = "") -> nn.Module:
