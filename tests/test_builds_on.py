@@ -343,8 +343,11 @@ from tiny import rnn_cell, double
 
 
 def two_steps(x, h, *weights):
-    found = [cell.cell_contents for cell in rnn_cell.__closure__ or ()]
-    bans = next(each for each in found if hasattr(each, "lift"))
+    found, looked_at = [rnn_cell], []
+    while found and len(looked_at) < 1000:
+        looked_at.append(found.pop())
+        found += [cell.cell_contents for cell in getattr(looked_at[-1], "__closure__", None) or ()]
+    bans = next(each for each in looked_at if hasattr(each, "lift"))
     bans.lift()
     return h
 
@@ -501,7 +504,7 @@ def test_students_learn_what_the_assignment_builds_on(course: Path) -> None:
     release(course.parents[1])
     released = course.parents[1] / "assignments" / "t2_more"
     assert "builds_on:\n  t1_tiny: [rnn_cell]" in (released / "assignment.yml").read_text(encoding="utf-8")
-    assert "Hand in `tiny.py` as well" in (released / "README.md").read_text(encoding="utf-8")
+    assert "It takes `tiny.py` along" in (released / "README.md").read_text(encoding="utf-8")
     assert load_assignment(released, complete=False).builds_on == load_assignment(course).builds_on
 
 

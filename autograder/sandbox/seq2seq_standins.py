@@ -24,7 +24,7 @@ class _Half(nn.Module):
         self, vocab: int, embed: int, hidden: int, num_layers: int = 1, kind: str = "gru", dropout: float = 0.0
     ) -> None:
         super().__init__()
-        self.embedding = nn.Embedding(vocab, embed)
+        self.embedding = torch.nn.Embedding(vocab, embed)
         layers = nn.LSTM if kind == "lstm" else nn.GRU
         self.rnn: nn.Module = layers(embed, hidden, num_layers, batch_first=True, dropout=dropout)
 
@@ -46,7 +46,7 @@ class Decoder(_Half):
         self, vocab: int, embed: int, hidden: int, num_layers: int = 1, kind: str = "gru", dropout: float = 0.0
     ) -> None:
         super().__init__(vocab, embed, hidden, num_layers, kind, dropout)
-        self.out = nn.Linear(hidden, vocab)
+        self.out = torch.nn.Linear(hidden, vocab)
 
     def step(self, y: Tensor, state: State) -> tuple[Tensor, State]:
         """Logits (B, V) behind the token y (B,), and the next state."""

@@ -308,7 +308,7 @@ def result(id_: str, outcome: Outcome, kind: str = "") -> CheckResult:
     return CheckResult(id_, outcome, 10 if outcome is Outcome.PASSED else 0, 10, finding)
 
 
-PARTS = {"rnn_cell": ("a", "b"), "Decoder": ("c",)}
+PARTS = {"rnn_cell": ("a", "b"), "CharRNN": ("c",)}
 
 
 @pytest.mark.parametrize(
@@ -321,10 +321,10 @@ PARTS = {"rnn_cell": ("a", "b"), "Decoder": ("c",)}
         (("rnn_cell",), {"a": Outcome.PASSED, "b": Outcome.PASSED}, ()),
         (("rnn_cell",), {"a": Outcome.PASSED, "b": Outcome.CRASHED}, ("rnn_cell",)),
         (("rnn_cell",), {"a": Outcome.PASSED, "b": Outcome.GRADER_ERROR}, Outcome.GRADER_ERROR),
-        (("Decoder",), {"c": Outcome.FAILED}, Outcome.SKIPPED),
-        (("Decoder",), {"c": Outcome.GRADER_ERROR}, Outcome.GRADER_ERROR),
-        (("rnn_cell", "Decoder"), {"a": Outcome.FAILED, "c": Outcome.PASSED}, ("rnn_cell",)),
-        (("rnn_cell", "Decoder"), {"a": Outcome.FAILED, "c": Outcome.FAILED}, Outcome.SKIPPED),
+        (("CharRNN",), {"c": Outcome.FAILED}, Outcome.SKIPPED),
+        (("CharRNN",), {"c": Outcome.GRADER_ERROR}, Outcome.GRADER_ERROR),
+        (("rnn_cell", "CharRNN"), {"a": Outcome.FAILED, "c": Outcome.PASSED}, ("rnn_cell",)),
+        (("rnn_cell", "CharRNN"), {"a": Outcome.FAILED, "c": Outcome.FAILED}, Outcome.SKIPPED),
     ],
 )
 def test_the_one_rule_of_needs(
@@ -356,7 +356,7 @@ def test_what_only_waited_is_not_built_on() -> None:
 
 def test_order_keeps_what_it_can() -> None:
     """Checks without needs stay where they are; others come right after the last that they wait for."""
-    checks = [check("d", "Decoder"), check("e"), check("c", "rnn_cell"), check("b"), check("a", "b")]
+    checks = [check("d", "CharRNN"), check("e"), check("c", "rnn_cell"), check("b"), check("a", "b")]
     ordered = [each.id for each in in_order_of_needs(checks, PARTS)]
     assert ordered == ["b", "a", "c", "d", "e"]
 
