@@ -43,7 +43,9 @@ class Weights:
         return F.linear(h, self.weight_hh, self.bias_hh)
 
     def rows(self, start: int, end: int) -> Weights:
-        return Weights(*(value[start:end] for value in dataclasses.astuple(self)))
+        # dataclasses.astuple would copy the tensors, and gradients would end in the copies
+        values = (getattr(self, field.name) for field in dataclasses.fields(self))
+        return Weights(*(value[start:end] for value in values))
 
 
 def lstm_gates(
