@@ -193,7 +193,7 @@ def fit(model, batches, optimizer, loss_fn, max_norm=None):
         if max_norm is not None:
             grads = [parameter.grad for parameter in model.parameters() if parameter.grad is not None]
             norm = torch.sqrt(sum((grad**2).sum() for grad in grads))
-            if norm > max_norm:
+            if float(norm) > max_norm:
                 for grad in grads:
                     grad.mul_(max_norm / norm)
         optimizer.step()
