@@ -560,7 +560,7 @@ def test_learns_names(student, reference, draw, dataset):
     wrong = float((model(ids, lengths).argmax(dim=-1) != truth).double().mean())
     # Right: 0.25 to 0.28 (10 seeds; a sample of 1000 names alone has a standard error of 0.014). Mistakes: no gradient
     # through the loop (`.data`) 0.45 to 0.50, no state 0.57 and more, gradients cleared before the step 0.84. Guessing:
-    # 0.86. Halfway between 0.28 and 0.45, as logarithms, is 0.355. Not seen here for certain: the last column read where
+    # 0.86. Halfway between 0.28 and 0.45, as logarithms: 0.355. Not seen here for certain: the last column read where
     # padding stands (0.40 to 0.47), detached states, gradients never cleared (0.27 to 0.37). 1.7 CPU seconds.
     learned(student, wrong, at_most=0.35, what="share of unseen names with a wrong language")
     started_there(model, weights, 0.2)
