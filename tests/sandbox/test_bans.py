@@ -151,8 +151,8 @@ for _name, _route in {
     "gru_cell": lambda: nn.GRUCell(3, 4)(X[:, 0]),
     "bidirectional": lambda: nn.LSTM(3, 4, 2, bidirectional=True, proj_size=2)(X),
     "onednn_layer": lambda: torch.mkldnn_rnn_layer(
-        X, *(torch.zeros(16, n) for n in (3, 4)), torch.zeros(16), torch.zeros(16), torch.zeros(1, 2, 4),
-        torch.zeros(1, 2, 4), False, [], 2, 4, 1, True, False, True, False),
+        X.transpose(0, 1).contiguous(), *(torch.zeros(16, n) for n in (3, 4)), torch.zeros(16), torch.zeros(16),
+        torch.zeros(1, 2, 4), torch.zeros(1, 2, 4), False, [], 2, 4, 1, True, False, False, False),
     "quantizable": lambda: torch.ao.nn.quantizable.LSTM(3, 4)(X),
     "quantizable_cell": lambda: torch.ao.nn.quantizable.LSTMCell(3, 4)(X[:, 0]),
     "quantized_dynamic": lambda: torch.ao.nn.quantized.dynamic.RNNCell(3, 4)(X[:, 0]),
