@@ -279,6 +279,21 @@ def audit(
 
 
 @main.command()
+@click.option("--only", multiple=True, metavar="WORD", help="Only measurements with this word in their title.")
+@click.option(
+    "--out", type=click.Path(path_type=Path), default=Path("comparison.html"), show_default=True, help="The page."
+)
+@jobs_option
+@json_option
+@explained
+def compare(only: tuple[str, ...], out: Path, jobs: int | None, as_json: bool) -> None:
+    """Measure what the course note says of its models: with the reference solutions, at home with your own files."""
+    from autograder.comparison.desk import compare_here
+
+    compare_here(Path(), only, out, jobs, as_json=as_json)
+
+
+@main.command()
 @click.option("--out", type=click.Path(path_type=Path), default=None, help="Where the sample class and its results go.")
 @course_option
 @jobs_option

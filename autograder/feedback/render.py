@@ -19,15 +19,16 @@ TEMPLATES = files("autograder.feedback") / "templates"
 
 def submission_html(page: SubmissionPage) -> str:
     """The page of one submission."""
-    return _html("submission.html", page, script="")
+    return render("submission.html", page)
 
 
 def class_html(page: ClassPage) -> str:
     """The page of a class; its script sorts the table and nothing else."""
-    return _html("class.html", page, script=_text("sort.js"))
+    return render("class.html", page, script=_text("sort.js"))
 
 
-def _html(template: str, page: SubmissionPage | ClassPage, script: str) -> str:
+def render(template: str, page: object, *, script: str = "", images: bool = False, **words: object) -> str:
+    """A template filled with `page`; `images` that lie inside the page may be shown."""
     style = _text("style.css")
     return (
         _environment()
@@ -36,14 +37,16 @@ def _html(template: str, page: SubmissionPage | ClassPage, script: str) -> str:
             page=page,
             style=Markup(style),  # noqa: S704 - our own file
             script=Markup(script),  # noqa: S704 - our own file
-            policy=policy(style, script),
+            policy=policy(style, script, images=images),
+            **words,
         )
     )
 
 
-def policy(style: str, script: str) -> str:
+def policy(style: str, script: str, *, images: bool = False) -> str:
     """A Content-Security-Policy under which a page can load nothing, send nothing, and run no line but ours."""
     allowed = [f"style-src '{_digest(style)}'"] + ([f"script-src '{_digest(script)}'"] if script else [])
+    allowed += ["img-src data:"] if images else []
     return "; ".join(["default-src 'none'", *allowed, "base-uri 'none'", "form-action 'none'"])
 
 

@@ -1,0 +1,47 @@
+"""What the measurements share: seeds, data as tensors, models that write sequences."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+
+def seeded(seed: int) -> np.random.Generator:
+    """Make torch's random numbers and the returned generator start from `seed`."""
+    torch.manual_seed(seed)
+    return np.random.default_rng(seed)
+
+
+def tensors(arrays: Iterable[Any]) -> tuple[Tensor, ...]:
+    """Numpy arrays as tensors; real numbers in torch's default dtype."""
+    found = [torch.from_numpy(array) for array in arrays]
+    return tuple(each.to(torch.get_default_dtype()) if each.is_floating_point() else each for each in found)
+
+
+def exact_match(written: Tensor, aims: Tensor, end: int) -> Tensor:
+    """Which rows (B,) are right up to and with the first `end`; both (B, T), what lies behind does not count."""
+    width = min(written.shape[1], aims.shape[1])
+    ended = (aims == end).cumsum(dim=1) - (aims == end).long() > 0  # places behind the end
+    equal = (written[:, :width] == aims[:, :width]) | ended[:, :width]
+    return equal.all(dim=1) & ended[:, width:].all(dim=1)
+
+
+def staged(
+    fit: Callable[[Iterator[Any], torch.optim.Optimizer], object],
+    model: nn.Module,
+    batches: Callable[[int], Iterator[Any]],
+    stages: Iterable[tuple[int, float]],
+) -> None:
+    """Train with Adam through stages of (steps, learning rate)."""
+    for steps, rate in stages:
+        fit(batches(steps), torch.optim.Adam(model.parameters(), rate))
+
+
+def geometric_mean(rows: Iterable[Tensor]) -> Tensor:
+    """Of tensors of one shape, entry by entry; all entries are at least the smallest normal float."""
+    stacked = torch.stack(list(rows))
+    return stacked.clamp(min=torch.finfo(stacked.dtype).tiny).log().mean(dim=0).exp()
