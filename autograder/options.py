@@ -1,0 +1,58 @@
+"""What the verbs share: their common options, and errors as one sentence with an exit code."""
+
+from __future__ import annotations
+
+import sys
+import traceback
+from collections.abc import Callable
+from functools import wraps
+from pathlib import Path
+from typing import Any
+
+import click
+
+from autograder.errors import AutograderError
+from autograder.records import Confinement
+
+
+def explained(command: Callable[..., None]) -> Callable[..., None]:
+    """Turn the kit's own errors into one sentence and their exit code."""
+
+    @wraps(command)
+    def run(*args: Any, **kwargs: Any) -> None:
+        try:
+            command(*args, **kwargs)
+        except AutograderError as error:
+            click.echo(f"autograder: {error}", err=True)
+            sys.exit(error.exit_code)
+        except KeyboardInterrupt:
+            click.echo(
+                "\nautograder: stopped. What was measured is kept; the same command goes on from here.", err=True
+            )
+            sys.exit(130)
+        except click.ClickException:
+            raise
+        except Exception:  # noqa: BLE001 - whatever else: Python would exit with 1, which says that checks failed
+            traceback.print_exc()
+            click.echo("autograder: the lines above are a fault of the kit; please report them.", err=True)
+            sys.exit(AutograderError.exit_code)
+
+    return run
+
+
+course_option = click.option(
+    "--course",
+    "course_root",
+    type=click.Path(path_type=Path, exists=True, file_okay=False),
+    default=Path(),
+    help="The folder with course.yml; by default the nearest one above the current folder.",
+)
+json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON instead of a table.")
+jobs_option = click.option("--jobs", type=click.IntRange(min=1), default=None, help="Processes; by default one a core.")
+sandbox_option = click.option(
+    "--sandbox",
+    type=click.Choice([kind.value for kind in Confinement]),
+    default=Confinement.REQUIRED.value,
+    show_default=True,
+    help="`required` refuses where the kernel cannot confine; `best-effort` goes on and says so in every result.",
+)
