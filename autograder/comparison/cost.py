@@ -7,11 +7,11 @@ from collections.abc import Mapping
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
 from autograder.comparison.records import Claim, Curve, Measured, Plot, among, held, strength, weakness
-from autograder.comparison.training import seeded
+from autograder.comparison.training import seeded, states_of
 from autograder.comparison.works import Works
 
 D = 64
@@ -59,16 +59,10 @@ def _models(works: Works) -> Mapping[str, nn.Module]:
     }
 
 
-def _last_output(model: nn.Module, x: Tensor) -> Tensor:
-    output = model(x)
-    states: Tensor = output[0] if isinstance(output, tuple) else output
-    return states
-
-
 def _operations(model: nn.Module, length: int) -> float:
     """Multiplications of one forward pass of one row."""
     with torch.no_grad(), FlopCounterMode(display=False) as counter:
-        _last_output(model, torch.randn(1, length, D))
+        states_of(model, torch.randn(1, length, D))
     return float(counter.get_total_flops()) / 2  # it counts a multiplication and an addition
 
 
@@ -78,14 +72,14 @@ def _seconds(model: nn.Module, length: int) -> float:
     for _ in range(3):
         x = torch.randn(BATCH, length, D)
         start = time.process_time()
-        torch.autograd.backward(_last_output(model, x).sum())
+        torch.autograd.backward(states_of(model, x).sum())
         best = min(best, time.process_time() - start)
     return best
 
 
 def _depth(model: nn.Module, length: int) -> float:
     """The number of operations on the longest path of the graph from the last output to the input."""
-    output = _last_output(model, torch.randn(1, length, D, requires_grad=True))[:, -1]
+    output = states_of(model, torch.randn(1, length, D, requires_grad=True))[:, -1]
     depth: dict[Any, int] = {}
     waiting: list[tuple[Any, bool]] = [(output.grad_fn, False)]
     while waiting:  # without recursion: a graph of 1024 steps is deeper than Python's stack
@@ -118,7 +112,7 @@ def _plot(title: str, y_label: str, totals: Mapping[str, list[float]], caption: 
 
 def _any_length(model: nn.Module) -> Claim:
     with torch.no_grad():
-        shapes = [_last_output(model, torch.randn(1, length, D)).shape[1] for length in LENGTHS]
+        shapes = [states_of(model, torch.randn(1, length, D)).shape[1] for length in LENGTHS]
     size = sum(p.numel() for p in model.parameters())
     return strength(
         "RNN",

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
 from autograder.comparison.records import Claim, Curve, Measured, Plot, Verdict, among, held, strength, weakness
-from autograder.comparison.training import geometric_mean, seeded, tensors
+from autograder.comparison.training import geometric_mean, seeded, states_of, tensors
 from autograder.comparison.works import NotThere, Works
 
 INPUTS, HIDDEN = 4, 32
@@ -106,12 +107,11 @@ def _reach(make: Callable[[], nn.Module], inputs: int) -> Tensor:
         seeded(start)
         model = make().double().eval()
         x = torch.randn(16, STEPS, inputs, dtype=torch.float64, requires_grad=True)
-        output = model(x)
-        last = (output[0] if isinstance(output, tuple) else output)[:, -1]  # (B, H)
-        (last * torch.randn_like(last)).sum().backward()
+        last = states_of(model, x)[:, -1]  # (B, H)
+        torch.autograd.backward((last * torch.randn_like(last)).sum())
         assert x.grad is not None
-        norms = x.grad.square().sum(dim=(0, 2)).sqrt().flip(0)  # (STEPS,)
-        runs.append(norms / norms[0])
+        norms = np.linalg.norm(x.grad.numpy(), axis=(0, 2))[::-1]  # (STEPS,), the last step first
+        runs.append(torch.from_numpy(norms / norms[0]))
     return geometric_mean(runs)
 
 
@@ -121,13 +121,12 @@ class Regressor(nn.Module):
     def __init__(self, recurrent: nn.Module, hidden_size: int) -> None:
         super().__init__()
         self.recurrent = recurrent
-        self.out = nn.Linear(hidden_size, 1)
+        self.head = nn.Linear(hidden_size, 1)
 
     def forward(self, x: Tensor) -> Tensor:
         """Return (B,) for x (B, T, I)."""
-        states = self.recurrent(x)[0]
-        number: Tensor = self.out(states[:, -1]).squeeze(-1)
-        return number
+        last = states_of(self.recurrent, x).select(1, -1)  # (B, H)
+        return torch.flatten(self.head(last))
 
 
 LENGTHS = (10, 20, 40)

@@ -2,12 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor, nn
+
+Batch = tuple[Tensor, ...]
+"""Inputs and targets of one step, as a task has them."""
+
+
+def states_of(model: nn.Module, x: Tensor) -> Tensor:
+    """What a layer returns for x, or the first of several things that it returns: (B, T, H)."""
+    returned = model(x)
+    states: Tensor = returned if torch.is_tensor(returned) else returned[0]
+    return states
 
 
 def seeded(seed: int) -> np.random.Generator:
@@ -16,7 +26,7 @@ def seeded(seed: int) -> np.random.Generator:
     return np.random.default_rng(seed)
 
 
-def tensors(arrays: Iterable[Any]) -> tuple[Tensor, ...]:
+def tensors(arrays: Iterable[Any]) -> Batch:
     """Numpy arrays as tensors; real numbers in torch's default dtype."""
     found = [torch.from_numpy(array) for array in arrays]
     return tuple(each.to(torch.get_default_dtype()) if each.is_floating_point() else each for each in found)
@@ -28,17 +38,6 @@ def exact_match(written: Tensor, aims: Tensor, end: int) -> Tensor:
     ended = (aims == end).cumsum(dim=1) - (aims == end).long() > 0  # places behind the end
     equal = (written[:, :width] == aims[:, :width]) | ended[:, :width]
     return equal.all(dim=1) & ended[:, width:].all(dim=1)
-
-
-def staged(
-    fit: Callable[[Iterator[Any], torch.optim.Optimizer], object],
-    model: nn.Module,
-    batches: Callable[[int], Iterator[Any]],
-    stages: Iterable[tuple[int, float]],
-) -> None:
-    """Train with Adam through stages of (steps, learning rate)."""
-    for steps, rate in stages:
-        fit(batches(steps), torch.optim.Adam(model.parameters(), rate))
 
 
 def geometric_mean(rows: Iterable[Tensor]) -> Tensor:

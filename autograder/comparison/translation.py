@@ -9,10 +9,10 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from autograder.comparison.records import Claim, Curve, Measured, Plot, among, held, strength, weakness
-from autograder.comparison.training import exact_match, seeded, tensors
+from autograder.comparison.training import Batch, exact_match, seeded, tensors
 from autograder.comparison.works import Works
 
 EMBED = 32
@@ -119,9 +119,7 @@ def attention(works: Works) -> Measured:
     return Measured(claims, (plot,))
 
 
-def _train(
-    model: nn.Module, fit: Callable[..., object], batches: Callable[[int], Iterator[tuple[Tensor, ...]]]
-) -> None:
+def _train(model: nn.Module, fit: Callable[..., object], batches: Callable[[int], Iterator[Batch]]) -> None:
     for count, rate in ((220, 1e-2), (100, 3e-3)):
         fit(model, batches(count), torch.optim.Adam(model.parameters(), rate))
 
@@ -138,13 +136,13 @@ class _Dates:
         self._target = pairs.Vocabulary(data.ISO_CHARACTERS)
         self.sources, self.targets = len(self._source), len(self._target)
 
-    def batch(self, split: str, most: int | None = None) -> tuple[Tensor, ...]:
+    def batch(self, split: str, most: int | None = None) -> Batch:
         """Sources (B, S), lengths (B,), targets (B, T) of a split, or of `most` of its dates."""
         return tensors(self._encoded(split, most))
 
     def batches(
         self, split: str, rng: np.random.Generator, count: int, most: int | None = None, size: int = 32
-    ) -> Iterator[tuple[Tensor, ...]]:
+    ) -> Iterator[Batch]:
         """`count` batches of `size`."""
         return map(tensors, self._pairs.batches(self._encoded(split, most), size, count, rng))
 
