@@ -31,6 +31,7 @@ pictures: $(DEVELOPER) ## pictures of the demo's pages -> docs/pictures
 
 prove: $(INSTRUCTOR) ## prove every assignment: solution 100, stub 0, every known mistake caught, fair variants 100
 	$(BIN)/autograder audit --prove
+	$(BIN)/autograder audit --naming
 
 check: $(DEVELOPER) ## lint, format, types, layers: what needs no test run
 	$(BIN)/ruff check .

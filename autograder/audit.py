@@ -26,6 +26,8 @@ class Kind(StrEnum):
     LAZY = "lazy"
     FAIR_PLAY = "fair play"
     MISTAKE = "mistake"
+    PAIR = "pair"
+    """Two mistakes in one program; tried by the proof of naming alone."""
     CHEAT = "cheat"
 
 
@@ -103,7 +105,7 @@ def _untold(assignment: Assignment, trial: Trial) -> frozenset[str]:
 
     They are most of what an audit would cost. What training shows is calibrated apart (see proof.py).
     """
-    if trial.kind is not Kind.MISTAKE or not trial.variant.caught_by:
+    if trial.kind not in (Kind.MISTAKE, Kind.PAIR) or not trial.variant.caught_by:
         return frozenset()
     told = {*trial.variant.caught_by, *decisive(assignment, trial.variant.caught_by)}
     return frozenset(check.id for check in assignment.checks) - told
@@ -124,6 +126,8 @@ def verdict(trial: Trial, grade: Grade) -> Verdict:
     elif trial.kind in (Kind.SOLUTION, Kind.FAIR_PLAY):
         words = [f"{result.id}: {result.finding.message if result.finding else result.outcome}" for result in missed]
         fault = f"right work was not passed by {'; '.join(words)}" if missed else ""
+    elif trial.kind is Kind.PAIR:  # one mistake may keep the other from being seen
+        fault = "" if caught else "no check caught it"
     elif trial.kind in (Kind.MISTAKE, Kind.CHEAT):
         fault = _escaped(trial, caught)
     else:

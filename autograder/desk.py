@@ -159,6 +159,21 @@ class Desk:
             screen.say(f"figures written to {path}")
         return fine
 
+    def naming(self, only: tuple[str, ...], screen: Screen) -> bool:
+        """Plant every mistake and random pairs, write how they are named, and return whether all were caught."""
+        from autograder.audit import audit
+        from autograder.naming import named_in, naming_trials, write_naming
+
+        chosen = [trial for trial in naming_trials(self.assignment) if not only or trial.variant.id in only]
+        settings = self.settings(AUDIT_LEDGER)
+        with screen.progress(self.assignment, len(chosen), self.missing):
+            verdicts = audit(settings, self.assignment, chosen, self.workers, screen.advance_audit)
+        found = named_in(verdicts)
+        screen.naming(self.assignment, found)
+        if not only:
+            screen.say(f"figures written to {write_naming(self.root, self.assignment, found)}")
+        return not any(verdict.fault for verdict in verdicts)
+
 
 def write_pages(
     start: Path,

@@ -23,6 +23,7 @@ from autograder.sandbox.faults import printable
 if TYPE_CHECKING:
     from autograder.audit import Verdict
     from autograder.feedback import Written
+    from autograder.naming import Naming
     from autograder.proof import Calibration
 
 LETTERS = {
@@ -203,6 +204,18 @@ class Screen:
         """Print where each training bound lies between right work and the mistakes that training shows."""
         for each in figures:
             self._console.print(f"{'[red]✗[/]' if each.fault else '[green]✓[/]'} {escape(each.in_words())}")
+
+    def naming(self, assignment: Assignment, found: Naming) -> None:
+        """Print how known mistakes were named, and each that was not named first."""
+        if self._json:
+            click_echo(TypeAdapter(Any).dump_json(found).decode())
+            return
+        self._console.print(f"{assignment.id}: {found.in_words()}")
+        for id_, row in found.behind.items():
+            others = ", ".join(f"{name} ({count})" for name, count in row["instead"].items())
+            self._console.print(escape(f"  {id_}: {row['how']}" + (f"; named was {others}" if others else "")))
+        for id_, named in found.missed.items():
+            self._console.print(escape(f"  pair {id_}: named {', '.join(named) or 'nothing'}"))
 
     def _dump(self, grades: Sequence[Grade]) -> None:
         click_echo(TypeAdapter(list[Any]).dump_json(list(grades)).decode())
