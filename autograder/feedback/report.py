@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
@@ -20,6 +20,7 @@ from autograder.intake import files_digest
 from autograder.ledger import handed_in_file, read_files, read_grade
 from autograder.limited import Helper
 from autograder.records import Assignment, Grade, Visibility
+from autograder.variants import Edit, mistakes
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +40,19 @@ def setting_for(root: Path, assignment: Assignment, audience: Audience, now: dat
     due = next((term.due for term in course.terms if term.id == assignment.id), None)
     sight = Sight(audience, now.astimezone(ZoneInfo(course.timezone)), due, published)
     student_sight = replace(sight, audience=Audience.STUDENT)
-    return Setting(course.title, "en", assignment, parts_of(assignment), sight, student_sight)
+    changes = {} if audience is Audience.STUDENT else {each.id: change(each.edits) for each in mistakes(assignment)}
+    return Setting(course.title, "en", assignment, parts_of(assignment), sight, student_sight, changes)
+
+
+def change(edits: Sequence[Edit]) -> str:
+    """Edits of a solution as people read changes: lines that go with a minus, lines that come with a plus."""
+    return "\n".join(
+        sign + line
+        for edit in edits
+        for sign, text in (("- ", edit.replace), ("+ ", edit.by))
+        for line in text.rstrip("\n").split("\n")
+        if text.strip() or sign == "- "
+    )
 
 
 def write_report(

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime
 from itertools import islice
 
@@ -44,6 +44,8 @@ class Setting:
     sight: Sight
     student_sight: Sight
     """What students see now, for whoever grades to know."""
+    changes: Mapping[str, str] = field(default_factory=dict)
+    """Id of a known mistake -> how it differs from the solution; for those who grade, empty for anybody else."""
 
     def spoken(self, moment: datetime) -> str:
         """A moment in the course's own time."""
@@ -215,6 +217,11 @@ class _Maker:
         outputs = [clipped(text, self.most_printed) for text in (result.evidence.stdout, result.evidence.stderr)]
         return "\n".join(text.rstrip("\n") for text in (detail, *outputs) if text.strip())
 
+    def _change(self, diagnosis: Diagnosis | None) -> str:
+        """How the code of the named mistakes differs from the solution."""
+        known = self.setting.changes
+        return "\n".join(known[id_] for id_ in diagnosis.mistakes if id_ in known) if diagnosis else ""
+
     def _staff(self, check: Check | None, result: CheckResult) -> Staff:
         evidence = result.evidence
         return Staff(
@@ -226,6 +233,7 @@ class _Maker:
             ),
             banned_calls=tuple(clipped(name, NAME) for name in evidence.banned_calls[:MANY]),
             diagnosis=_diagnosed(result.diagnosis),
+            change=self._change(result.diagnosis),
             cpu_s=result.cpu_s,
             wall_s=result.wall_s,
             visibility=check.visibility.value if check else "",
@@ -246,12 +254,17 @@ class _Maker:
 
 
 def _diagnosed(diagnosis: Diagnosis | None) -> str:
-    """`rnn.no_bhh (4 of 6 calls wrong)`; where it is only the closest one, how far away it is."""
+    """`rnn.no_bhh, in rnn_cell: equal on 6 of 6 calls, 4 of them wrong`; of the closest one, how far away it is."""
     if diagnosis is None:
         return ""
     names = " or ".join([" and ".join(diagnosis.mistakes), *diagnosis.also])
-    far = f", the closest; {short(diagnosis.distance)} away" if diagnosis.distance else ""
-    return visible(f"{names}{far} ({diagnosis.wrong} of {diagnosis.calls} calls wrong; {diagnosis.part})")
+    part = f", in {diagnosis.part}" if diagnosis.part else ""
+    calls, wrong = diagnosis.calls, diagnosis.wrong
+    if diagnosis.distance:
+        return visible(
+            f"{names}{part}: the closest, but {short(diagnosis.distance)} away; {wrong} of {calls} calls wrong"
+        )
+    return visible(f"{names}{part}: equal to the student's answers on {calls} of {calls} calls, {wrong} of them wrong")
 
 
 def _standing(results: Sequence[CheckResult]) -> Standing:

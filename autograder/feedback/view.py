@@ -114,6 +114,8 @@ class Staff:
     wall_s: float
     diagnosis: str
     """Ids of known mistakes, and how well they explain the answers."""
+    change: str
+    """How the code of these mistakes differs from the solution, line by line."""
     visibility: str
     place: str
     """Where the check stands: `test_hidden.py, line 31`."""

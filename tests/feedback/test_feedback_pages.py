@@ -230,8 +230,11 @@ def test_a_mistake_that_is_known_for_certain_is_named(results: Any) -> None:
     assert "A wrong lead" not in page
     assert "tiny.triples" not in page
     words = Reader(results.pages("ta")["ada"]).words
-    assert "tiny.triples (2 of 4 calls wrong; double)" in words
-    assert "tiny.triples, the closest; 0.25 away" in words
+    assert "tiny.triples, in double: equal to the student's answers on 4 of 4 calls, 2 of them wrong" in words
+    assert "tiny.triples, in double: the closest, but 0.25 away; 2 of 4 calls wrong" in words
+    assert "- return 2 * x" in words
+    assert "+ return 3 * x" in words
+    assert "return 3 * x" not in page
 
 
 def test_lines_of_a_notebook_stand_in_their_cells(results: Any) -> None:
