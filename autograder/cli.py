@@ -8,7 +8,7 @@ from pathlib import Path
 
 import click
 
-from autograder import __version__
+from autograder import __version__, office
 from autograder.errors import AutograderError
 from autograder.options import course_option, explained, jobs_option, json_option, sandbox_option
 from autograder.records import Confinement
@@ -146,7 +146,7 @@ def grade(
 def status(assignment: str, out: Path | None, course_root: Path, as_json: bool) -> None:
     """Show what has been graded, and what waits for a human."""
     from autograder.course import find_course
-    from autograder.desk import read_results
+    from autograder.ledger import read_results
     from autograder.screen import Screen
 
     folder = out or find_course(course_root) / "results" / assignment
@@ -261,6 +261,8 @@ def demo(out: Path | None, course_root: Path, jobs: int | None) -> None:
 
     run_demo(course_root, out, jobs)
 
+
+office.add_to(main)
 
 if __name__ == "__main__":
     main()

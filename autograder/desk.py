@@ -12,9 +12,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from autograder.course import find_course, load_assignment, load_assignments
-from autograder.errors import LedgerError, UsageError
+from autograder.errors import UsageError
 from autograder.intake import read_submissions
-from autograder.ledger import handed_in_file, make_writable, read_grade, write_files, write_grade
+from autograder.ledger import handed_in_file, make_writable, write_files, write_grade
 from autograder.records import Assignment, Confinement, Grade
 from autograder.secret import load_secret
 
@@ -30,18 +30,6 @@ AUDIT_LEDGER = Path(".autograder", "audit")
 def all_assignments(start: Path) -> tuple[str, ...]:
     """Return the ids of the course's assignments."""
     return tuple(assignment.id for assignment in load_assignments(find_course(start)))
-
-
-def read_results(folder: Path) -> tuple[tuple[Grade, ...], tuple[str, ...]]:
-    """Return the grades that lie in a results folder, by student, and a sentence on every file that is none."""
-    grades: list[Grade] = []
-    broken: list[str] = []
-    for path in sorted(folder.glob("*.json")):
-        try:
-            grades.append(read_grade(path))
-        except LedgerError as error:
-            broken.append(str(error))
-    return tuple(grades), tuple(broken)
 
 
 @dataclass(frozen=True, slots=True)

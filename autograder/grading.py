@@ -34,6 +34,10 @@ class Lateness:
     """To take off the score."""
     calculation: str
     """The sentence that a student can check."""
+    late_days: int = 0
+    """Of `days`, those that the student's late days pay for."""
+    short: str = ""
+    """`22 h late: -10 %, 1 of 4 late days used`."""
 
 
 def grade(assignment: Assignment, submission: Submission, results: Iterable[CheckResult], run: RunInfo) -> Grade:
@@ -55,6 +59,7 @@ def grade(assignment: Assignment, submission: Submission, results: Iterable[Chec
         notes=(*submission.notes, *_provisional_note(final)),
         run=run,
         submission_digest=submission.digest,
+        handed_in=submission.handed_in,
     )
 
 
@@ -73,10 +78,11 @@ def is_provisional(graded: Grade) -> bool:
     return any(result.outcome is Outcome.GRADER_ERROR for result in graded.results)
 
 
-def late(policy: LatePolicy, due: datetime, submitted: datetime) -> Lateness:
+def late(policy: LatePolicy, due: datetime, submitted: datetime, used: int = 0) -> Lateness:
     """What handing in at `submitted` costs; both must be aware, else UsageError.
 
-    Within the grace nothing; after it every day that has begun since `due` (not since the end of the grace).
+    Within the grace nothing; after it every day that has begun since `due` (not since the end of the grace). Days are
+    paid with the student's late days first, of which `used` are gone.
     """
     for name, moment in (("due", due), ("submitted", submitted)):
         if moment.utcoffset() is None:
@@ -84,17 +90,39 @@ def late(policy: LatePolicy, due: datetime, submitted: datetime) -> Lateness:
     delay = submitted.astimezone(UTC) - due.astimezone(UTC)  # across a clock change only UTC counts right
     grace = timedelta(minutes=policy.grace_minutes)
     if delay <= timedelta(0):
-        return Lateness(0, 0.0, f"handed in {submitted:%Y-%m-%d %H:%M %z}, due {due:%Y-%m-%d %H:%M %z}: in time")
+        in_time = f"handed in {submitted:%Y-%m-%d %H:%M %z}, due {due:%Y-%m-%d %H:%M %z}: in time"
+        return Lateness(0, 0.0, in_time, short="in time")
     after = f"handed in {submitted:%Y-%m-%d %H:%M %z}, due {due:%Y-%m-%d %H:%M %z}: {_spoken(delay)} late"
     if delay <= grace:
-        return Lateness(0, 0.0, f"{after}, within the grace of {policy.grace_minutes} min")
+        within = f"within the grace of {policy.grace_minutes} min"
+        return Lateness(0, 0.0, f"{after}, {within}", short=f"{_spoken(delay)} late, {within}")
     days = -(-delay // _DAY)
-    full = days * policy.penalty_percent_per_day
+    paid = min(days, max(0, policy.late_days - used))
+    full = paid * policy.percent_per_late_day + (days - paid) * policy.penalty_percent_per_day
     percent = min(full, policy.cap_percent)
     over = f", more than the grace of {policy.grace_minutes} min" if policy.grace_minutes else ""
     capped = f", at most {policy.cap_percent:g} %" if full > percent else ""
-    begun = f"{days} day{'s' if days > 1 else ''} begun x {policy.penalty_percent_per_day:g} %"
-    return Lateness(days, percent, f"{after}{over}; {begun} = {full:g} %{capped}")
+    bank = f"{used + paid} of {policy.late_days} late days used" if policy.late_days else ""
+    short = ", ".join(filter(None, (f"{_spoken(delay)} late: -{percent:g} %", bank)))
+    return Lateness(
+        days, percent, f"{after}{over}; {_cost(policy, days, paid, bank)} = {full:g} %{capped}", paid, short
+    )
+
+
+def _cost(policy: LatePolicy, days: int, paid: int, bank: str) -> str:
+    """`3 days begun, 2 late days x 0 % (4 of 4 late days used) + 1 day x 10 %`."""
+    begun = f"{_days(days)} begun"
+    rest = f"x {policy.penalty_percent_per_day:g} %"
+    if not bank:
+        return f"{begun} {rest}"
+    if not paid:
+        return f"{begun} {rest} ({bank})"
+    pays = f"{begun}, {_days(paid, 'late day')} x {policy.percent_per_late_day:g} % ({bank})"
+    return pays if paid == days else f"{pays} + {_days(days - paid)} {rest}"
+
+
+def _days(count: int, unit: str = "day") -> str:
+    return f"{count} {unit}{'' if count == 1 else 's'}"
 
 
 def _spoken(delay: timedelta) -> str:

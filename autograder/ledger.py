@@ -18,6 +18,7 @@ import re
 import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import Any, Literal
 
@@ -150,6 +151,18 @@ def read_grade(path: Path) -> Grade:
         raise LedgerError(message) from error
 
 
+def read_results(folder: Path) -> tuple[tuple[Grade, ...], tuple[str, ...]]:
+    """The grades that lie in a results folder, by student, and a sentence on every file that is none."""
+    grades: list[Grade] = []
+    broken: list[str] = []
+    for path in sorted(folder.glob("*.json")):
+        try:
+            grades.append(read_grade(path))
+        except LedgerError as error:
+            broken.append(str(error))
+    return tuple(grades), tuple(broken)
+
+
 def handed_in_file(results: Path, student: str) -> Path:
     """Where what a student handed in lies, beside the results."""
     return results / "handed_in" / f"{student}.json"
@@ -210,6 +223,8 @@ def _plain(value: Any) -> Any:
         return {_plain(key): _plain(inner) for key, inner in value.items()}
     if isinstance(value, tuple | list):
         return [_plain(inner) for inner in value]
+    if isinstance(value, datetime):
+        return value.isoformat()
     if isinstance(value, str):  # enums included
         return value.encode("utf-8", "backslashreplace").decode("utf-8")
     if isinstance(value, float) and not math.isfinite(value):

@@ -516,3 +516,47 @@ def test_a_digest_tells_names_from_content() -> None:
     }
     assert len(digests) == 4
     assert files_digest({"b.py": b"y", "a.py": b"x"}) in digests
+
+
+class TestWhenItWasHandedIn:
+    """Every submission says when, and who says so."""
+
+    OLD = 1_800_000_000
+    MADE = b'{"made": "2027-03-01T12:30:01+09:00"}'
+
+    def test_files_say_it_by_their_time(self, tmp_path: Path) -> None:
+        """The newest of the files that were taken; others do not matter."""
+        folder = foldered(tmp_path / "alice", {"rnn.py": CODE, "train.py": CODE, "notes.txt": b"later"})
+        for name, later in (("rnn.py", 5), ("train.py", 9), ("notes.txt", 99)):
+            os.utime(folder / name, (0, self.OLD + later))
+        for wanted, seconds in ((ONE, 5), (TWO, 9)):
+            when = taken(folder, wanted).handed_in
+            assert when is not None
+            assert (when.at.timestamp(), when.source) == (self.OLD + seconds, "the time of the file")
+        alone = tmp_path / "alice.py"
+        alone.write_bytes(CODE)
+        os.utime(alone, (0, self.OLD))
+        assert str(taken(alone).handed_in).count("2027") == 1
+
+    @pytest.mark.parametrize("kind", ["folder", "zip"])
+    def test_the_manifest_of_submit_goes_first(self, tmp_path: Path, kind: str) -> None:
+        """Unpacked or not; its own words are not taken for a file that was handed in."""
+        entries = {"rnn.py": CODE, "manifest.json": self.MADE}
+        path = zipped(tmp_path / "alice.zip", entries) if kind == "zip" else foldered(tmp_path / "alice", entries)
+        found = taken(path)
+        assert found.handed_in is not None
+        assert found.handed_in.at.isoformat() == "2027-03-01T12:30:01+09:00"
+        assert "student's own clock" in found.handed_in.source
+        assert (found.files, found.notes) == ({"rnn.py": CODE}, ())
+
+    @pytest.mark.parametrize(
+        "manifest",
+        [b"", b'{"made": "2027-03-01T12:30:01"}', b'{"made": "9999-99-99T99:99:99+00:00"}', b"x" * (1 << 19)],
+    )
+    def test_a_manifest_that_says_nothing_is_passed_over(self, tmp_path: Path, manifest: bytes) -> None:
+        """Without an offset, without a date, or too large: the zip's own time stands."""
+        path = zipped(tmp_path / "alice.zip", {"rnn.py": CODE, "manifest.json": manifest})
+        os.utime(path, (0, self.OLD))
+        when = taken(path).handed_in
+        assert when is not None
+        assert (when.at.timestamp(), when.source) == (self.OLD, "the time of the file")

@@ -2,6 +2,15 @@
 
 from __future__ import annotations
 
+from autograder.course.extensions import add_extensions, load_extensions
 from autograder.course.load import find_course, load_assignment, load_assignments, load_course, solution_digest
 
-__all__ = ["find_course", "load_assignment", "load_assignments", "load_course", "solution_digest"]
+__all__ = [
+    "add_extensions",
+    "find_course",
+    "load_assignment",
+    "load_assignments",
+    "load_course",
+    "load_extensions",
+    "solution_digest",
+]

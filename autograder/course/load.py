@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator
-from datetime import UTC, datetime
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
@@ -12,6 +11,7 @@ from autograder.course import rules
 from autograder.course.checks_source import HIDDEN, PUBLIC, helper_modules, read_checks
 from autograder.course.data_names import dataset_names
 from autograder.course.earlier import read_earlier
+from autograder.course.moments import in_zone
 from autograder.course.problems import Problem, nearest, report
 from autograder.course.schema import AssignmentModel, CourseModel, LimitsModel
 from autograder.course.yaml_edge import Document, read_yaml
@@ -177,16 +177,7 @@ def _unknown_assignments(root: Path, document: Document[CourseModel]) -> Iterato
 def _terms(document: Document[CourseModel], problems: list[Problem]) -> Iterator[Term]:
     zone = ZoneInfo(document.content.timezone)
     for number, term in enumerate(document.content.assignments):
-        due = term.due if term.due.tzinfo else term.due.replace(tzinfo=zone)
-        if not term.due.tzinfo and _is_odd(due):
-            message = (
-                f"{term.due} comes twice or never in {zone.key} (the clock changes); write its offset, such as +01:00"
-            )
-            problems.append(document.problem(("assignments", number, "due"), message))
-        yield Term(term.id, due, term.weight)
-
-
-def _is_odd(local: datetime) -> bool:
-    """Whether a local time does not name exactly one moment."""
-    moments = {local.replace(fold=fold).astimezone(UTC) for fold in (0, 1)}
-    return len(moments) != 1
+        due, odd = in_zone(term.due, zone)
+        if odd:
+            problems.append(document.problem(("assignments", number, "due"), odd))
+        yield Term(term.id, due, term.weight, term.extra_credit)

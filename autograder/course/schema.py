@@ -97,6 +97,8 @@ class LatePolicyModel(Strict):
     grace_minutes: Annotated[int, Field(ge=0)] = _LATE.grace_minutes
     penalty_percent_per_day: Percent = _LATE.penalty_percent_per_day
     cap_percent: Percent = _LATE.cap_percent
+    late_days: Annotated[int, Field(ge=0)] = _LATE.late_days
+    percent_per_late_day: Percent = _LATE.percent_per_late_day
 
 
 class TermModel(Strict):
@@ -106,6 +108,7 @@ class TermModel(Strict):
     due: Annotated[datetime, BeforeValidator(_date_time)]
     """Naive: course time."""
     weight: Annotated[float, Field(gt=0, allow_inf_nan=False)]
+    extra_credit: bool = False
 
 
 class CourseModel(Strict):
@@ -115,6 +118,23 @@ class CourseModel(Strict):
     timezone: Annotated[str, AfterValidator(_known_timezone)]
     late_policy: LatePolicyModel = LatePolicyModel()
     assignments: list[TermModel]
+
+
+class ExtensionModel(Strict):
+    """One entry of `extensions:` in extensions.yml."""
+
+    student: Text
+    assignment: Text
+    until: Annotated[datetime, BeforeValidator(_date_time)] | None = None
+    """Naive: course time."""
+    excused: bool = False
+    why: str = ""
+
+
+class ExtensionsModel(Strict):
+    """extensions.yml."""
+
+    extensions: list[ExtensionModel] = []
 
 
 class LimitsModel(Strict):

@@ -13,6 +13,7 @@ from pathlib import Path
 
 from autograder.errors import SubmissionError
 from autograder.intake.choice import chosen, in_words, lone_file, what_is_missing
+from autograder.intake.moments import handed_in
 from autograder.intake.names import safe_student, shown
 from autograder.intake.sources import IGNORED, Entry, HandedIn, from_file, from_folder
 from autograder.intake.text import source_text
@@ -43,13 +44,14 @@ def read_submission(path: Path, assignment: Assignment, student: str) -> Submiss
     found = HandedIn()
     try:
         found = unwrapped(_handed_in(path))
-        files = _selected(found, assignment, student)
+        files, taken = _selected(found, assignment, student)
+        when = handed_in(path, found, taken)
     except SubmissionError as error:
         return Submission(safe, assignment.id, {}, tuple(found.notes), problem=str(error))
     except OSError as error:
         problem = f"{shown(path.name)} cannot be read ({error.strerror}); hand it in again"
         return Submission(safe, assignment.id, {}, tuple(found.notes), problem=problem)
-    return Submission(safe, assignment.id, files, tuple(found.notes), digest=files_digest(files))
+    return Submission(safe, assignment.id, files, tuple(found.notes), digest=files_digest(files), handed_in=when)
 
 
 def files_digest(files: Mapping[str, bytes]) -> str:
@@ -100,8 +102,8 @@ def _handed_in(path: Path) -> HandedIn:
     raise SubmissionError(f"{shown(path.name)} cannot be read; a folder, a .zip, a .py file or a notebook is expected")
 
 
-def _selected(found: HandedIn, assignment: Assignment, student: str) -> dict[str, bytes]:
-    """File name -> content for the assignment's files; SubmissionError when they cannot be told or read."""
+def _selected(found: HandedIn, assignment: Assignment, student: str) -> tuple[dict[str, bytes], Mapping[str, Entry]]:
+    """File name -> content, and -> the file, for those asked for; SubmissionError when they cannot be told or read."""
     asked = _asked_for(assignment)
     taken = {name: entry for name in assignment.files if (entry := chosen(name, found, asked)) is not None}
     lone = lone_file(found, assignment) if not taken else None
@@ -120,7 +122,7 @@ def _selected(found: HandedIn, assignment: Assignment, student: str) -> dict[str
         except (SubmissionError, OSError) as error:
             found.note(f"{name}, of an earlier assignment, counts as missing: {error}")
     _note_the_rest(found, assignment, taken)
-    return contents
+    return contents, taken
 
 
 def _asked_for(assignment: Assignment) -> tuple[str, ...]:

@@ -18,7 +18,7 @@ MAX_DEPTH = 16
 
 CODE = frozenset({".py", ".ipynb"})
 MANIFEST = "manifest.json"
-"""What `submit` writes about the files beside them; it is for people, and no word of it is believed."""
+"""What `submit` writes about the files beside them; only its time is read, as what the student's clock said."""
 
 IGNORED = frozenset(
     {"__MACOSX", "__pycache__", "node_modules", "site-packages", "venv", "Thumbs.db", "desktop.ini", MANIFEST}
@@ -33,6 +33,8 @@ class Entry:
     """Inside what was handed in."""
     load: Callable[[int], bytes]
     """Its content, of at most so many bytes."""
+    modified: float | None = None
+    """Unix time of the file itself; None inside a zip, whose own says more."""
 
     def read(self, limit: int = MAX_FILE) -> bytes:
         """Its content; SubmissionError when it cannot be had or has more than `limit` bytes."""
@@ -45,13 +47,16 @@ class HandedIn:
 
     entries: list[Entry] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
+    manifests: list[Entry] = field(default_factory=list)
+    """What `submit` wrote beside the files; never among `entries`."""
 
     def wants(self, path: PurePosixPath) -> bool:
         """Whether to look into the file or folder `path`; says so in the notes where a student may wonder."""
         if ".git" in path.parts:
             self.note("the .git folder was ignored")
             return False
-        return not any(part in IGNORED or part.startswith(".") for part in path.parts)
+        parts = path.parts[:-1] if path.name == MANIFEST else path.parts
+        return not any(part in IGNORED or part.startswith(".") for part in parts)
 
     def refuse(self, path: str, what: str) -> None:
         """Note an entry that is never read."""
@@ -59,8 +64,8 @@ class HandedIn:
 
     def add(self, entry: Entry) -> None:
         """Keep a file; SubmissionError when there are too many."""
-        self.entries.append(entry)
-        if len(self.entries) > MAX_ENTRIES:
+        (self.manifests if entry.path.name == MANIFEST else self.entries).append(entry)
+        if len(self.entries) + len(self.manifests) > MAX_ENTRIES:
             raise SubmissionError(f"more than {MAX_ENTRIES:,} files were handed in; hand in only what is asked for")
 
     def note(self, note: str) -> None:
@@ -99,14 +104,16 @@ def _sort_in(
         else:
             found.refuse(str(path), f"more than {MAX_DEPTH} folders deep")
     elif child.is_file(follow_symlinks=False):
-        found.add(Entry(path, lambda limit: read_plain(root / path, limit)))
+        modified = child.stat(follow_symlinks=False).st_mtime
+        found.add(Entry(path, lambda limit: read_plain(root / path, limit), modified))
     else:
         found.refuse(str(path), "not a plain file")
 
 
 def from_file(path: Path) -> HandedIn:
     """The one file `path`."""
-    return HandedIn([Entry(PurePosixPath(path.name), lambda limit: read_plain(path, limit))])
+    modified = path.lstat().st_mtime
+    return HandedIn([Entry(PurePosixPath(path.name), lambda limit: read_plain(path, limit), modified)])
 
 
 def read_plain(path: Path, limit: int) -> bytes:

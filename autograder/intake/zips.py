@@ -33,7 +33,8 @@ def unwrapped(found: HandedIn) -> HandedIn:
     if len(zips) != 1 or any(entry.path.suffix.lower() in CODE for entry in found.entries):
         return found
     inside = _contents(zips[0].read(MAX_ZIP))
-    return HandedIn(inside.entries, [*found.notes, f"{shown(str(zips[0].path))} was opened", *inside.notes])
+    notes = [*found.notes, f"{shown(str(zips[0].path))} was opened", *inside.notes]
+    return HandedIn(inside.entries, notes, [*found.manifests, *inside.manifests])
 
 
 def _contents(content: bytes) -> HandedIn:

@@ -117,7 +117,38 @@ class LatePolicy:
 
     grace_minutes: int = 0
     penalty_percent_per_day: float = 0.0
+    """For each day that has begun and that no late day pays for."""
     cap_percent: float = 100.0
+    late_days: int = 0
+    """Days of lateness that each student has for the whole term; they are used up in the order of the due dates."""
+    percent_per_late_day: float = 0.0
+    """What such a day costs."""
+
+
+@dataclass(frozen=True, slots=True)
+class Extension:
+    """What is granted to one student for one assignment."""
+
+    student: str
+    assignment: str
+    until: datetime | None = None
+    """Due for this student, aware; None: excused."""
+    why: str = ""
+
+    @property
+    def excused(self) -> bool:
+        """Whether the assignment does not count for this student."""
+        return self.until is None
+
+
+@dataclass(frozen=True, slots=True)
+class Moment:
+    """When something was handed in, and who says so."""
+
+    at: datetime
+    """Aware."""
+    source: str
+    """In words: `Moodle`, `the manifest of submit`, `the time of the file`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,6 +159,8 @@ class Term:
     due: datetime
     """Aware."""
     weight: float
+    extra_credit: bool = False
+    """It adds to the total and takes nothing away: its weight is not among those that are divided by."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,3 +189,5 @@ class Submission:
     """Why nothing can be graded, in words for the student; empty: it can."""
     digest: str = ""
     """sha256 of the files."""
+    handed_in: Moment | None = None
+    """None: nothing says when."""

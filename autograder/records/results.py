@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
+from autograder.records.course import Moment
+
 
 class Outcome(StrEnum):
     """How a check ended. Only `GRADER_ERROR` is our fault; it is never a zero, always a line for a human."""
@@ -150,3 +152,5 @@ class Grade:
     submission_digest: str
     earlier: tuple[EarlierPart, ...] = ()
     """Parts of earlier assignments, each the student's own or a stand-in; the notes say the same."""
+    handed_in: Moment | None = None
+    """When what was graded was handed in; None: nothing says so."""

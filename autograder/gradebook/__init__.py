@@ -1,0 +1,8 @@
+"""From grades to marks in a gradebook: lateness, extensions and weights, all worked out in the open."""
+
+from __future__ import annotations
+
+from autograder.gradebook.book import Book, open_book
+from autograder.gradebook.marks import Mark, Standing, State, standing
+
+__all__ = ["Book", "Mark", "Standing", "State", "open_book", "standing"]
