@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import tempfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -12,10 +12,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from autograder.course import find_course, load_assignment, load_assignments
-from autograder.errors import UsageError
-from autograder.intake import read_submissions
-from autograder.ledger import handed_in_file, make_writable, write_files, write_grade
-from autograder.records import Assignment, Confinement, Grade
+from autograder.errors import LedgerError, UsageError
+from autograder.grading import own_notes
+from autograder.intake import files_digest, read_submissions
+from autograder.ledger import handed_in_file, make_writable, read_files, write_files, write_grade
+from autograder.records import Assignment, Confinement, Grade, Submission
 from autograder.secret import load_secret
 
 if TYPE_CHECKING:
@@ -86,9 +87,6 @@ class Desk:
         Beside the results lies what was graded: a page that shows it must show that and no later hand-in. `again`
         measures what the ledger holds, too.
         """
-        from autograder.fleet import grade_all
-        from autograder.pipeline import Job
-
         found = read_submissions(submissions, self.assignment)
         chosen = [submission for submission in found if not only or submission.student in set(only)]
         if not chosen:
@@ -102,17 +100,59 @@ class Desk:
             )
         folder = self.results_folder(out)
         make_writable(folder)  # to be known before a night of grading, not after it
+
+        def keep(submission: Submission, grade: Grade) -> None:
+            if submission.files:
+                write_files(handed_in_file(folder, grade.student), submission.files)
+            write_grade(folder / f"{grade.student}.json", grade)
+
+        return self._graded(chosen, screen, keep, again=again)
+
+    def regrade(
+        self, grades: Mapping[str, Grade], screen: Screen, *, again: bool
+    ) -> tuple[dict[str, Grade], dict[str, str]]:
+        """Grade once more what these grades are of, from what was kept of it, and write nothing.
+
+        Returns the new grades, and for each student who has none why that is.
+        """
+        folder, chosen, left = self.results_folder(None), list[Submission](), dict[str, str]()
+        for student, grade in grades.items():
+            try:
+                files = read_files(handed_in_file(folder, student))
+            except LedgerError as error:
+                left[student] = "; ".join(each for each in grade.needs_human if each.startswith("not graded")) or str(
+                    error
+                )
+                continue
+            if files_digest(files) != grade.submission_digest:
+                left[student] = "what was kept is not what was graded; grade the hand-in again"
+                continue
+            notes, digest = own_notes(grade), grade.submission_digest
+            chosen.append(Submission(student, grade.assignment, files, notes, "", digest, grade.handed_in))
+        graded = self._graded(chosen, screen, lambda _, __: None, again=again)
+        return {grade.student: grade for grade in graded}, left
+
+    def _graded(
+        self,
+        submissions: Sequence[Submission],
+        screen: Screen,
+        keep: Callable[[Submission, Grade], None],
+        *,
+        again: bool,
+    ) -> tuple[Grade, ...]:
+        """Grade submissions, hand each grade to `keep` as soon as it stands, and return all, by student."""
+        from autograder.fleet import grade_all
+        from autograder.pipeline import Job
+
         grades: dict[str, Grade] = {}
 
         def done(job: Job, grade: Grade) -> None:
-            if job.submission.files:
-                write_files(handed_in_file(folder, grade.student), job.submission.files)
-            write_grade(folder / f"{grade.student}.json", grade)
+            keep(job.submission, grade)
             grades[grade.student] = grade
             screen.advance(grade)
 
         secret = load_secret(self.root, os.environ)
-        jobs = [Job(submission, secret) for submission in chosen]
+        jobs = [Job(submission, secret) for submission in submissions]
         with screen.progress(self.assignment, len(jobs), self.missing), self._ledger(again=again) as ledger:
             grade_all(self.settings(ledger), jobs, self.workers, done)
         return tuple(grades[student] for student in sorted(grades))

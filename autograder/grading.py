@@ -73,6 +73,12 @@ def with_earlier(graded: Grade, parts: tuple[EarlierPart, ...], ours: tuple[str,
     )
 
 
+def own_notes(graded: Grade) -> tuple[str, ...]:
+    """The notes of the submission itself, without those that grading added."""
+    added = {*(part.words for part in graded.earlier), *_provisional_note(graded.results)}
+    return tuple(note for note in graded.notes if note not in added)
+
+
 def is_provisional(graded: Grade) -> bool:
     """Whether a check could not be graded through our own fault, so that the score may still rise."""
     return any(result.outcome is Outcome.GRADER_ERROR for result in graded.results)

@@ -10,12 +10,15 @@ from pathlib import Path
 import click
 
 from autograder.errors import AutograderError
-from autograder.options import course_option, explained, json_option
+from autograder.options import course_option, explained, jobs_option, json_option, sandbox_option
+from autograder.records import Confinement
+
+who_option = click.option("--who", default=None, help="Who decides; by default the name of your account here.")
 
 
 def add_to(group: click.Group) -> None:
     """Add these verbs to the command."""
-    for verb in (marks, extend, excuse):
+    for verb in (marks, extend, excuse, mark, request, answer, regrade):
         group.add_command(verb)
 
 
@@ -75,3 +78,144 @@ def excuse(assignment: str, students: tuple[str, ...], why: str, course_root: Pa
 
     file = excused(course_root, assignment, students, why)
     click.echo(f"{assignment} does not count for {', '.join(students)}; written to {file}")
+
+
+@click.command()
+@click.argument("assignment")
+@click.argument("student")
+@click.option("--check", default="", help="The check that it is about; by default the assignment as a whole.")
+@click.option("--points", default=None, metavar="N", help="Instead of what was measured.")
+@click.option("--extra", default=None, metavar="N", help="On top of everything; below 0 it takes off.")
+@click.option("--comment", default=None, help="For the student, in the place of an earlier one.")
+@click.option(
+    "--withdraw", multiple=True, type=click.Choice(["points", "extra", "comment"]), help="What no longer holds."
+)
+@click.option("--why", default="", help="The reason; it stands in the calculation, which the student reads.")
+@who_option
+@course_option
+@explained
+def mark(
+    assignment: str,
+    student: str,
+    check: str,
+    points: str | None,
+    extra: str | None,
+    comment: str | None,
+    withdraw: tuple[str, ...],
+    why: str,
+    who: str | None,
+    course_root: Path,
+) -> None:
+    """Set points or a comment by hand: a line of marks.jsonl, which no run of the grader touches."""
+    from autograder.course import find_course
+    from autograder.gradebook import open_book
+    from autograder.gradebook.deciding import Decision, author_of, decide
+    from autograder.gradebook.shown import decision_in_words
+
+    root = find_course(course_root)
+    gone = dict.fromkeys(withdraw, "")
+    decision = Decision(check, gone.get("points", points), gone.get("extra", extra), gone.get("comment", comment), why)
+    now = datetime.now(UTC)
+    for line in decide(open_book(root), assignment, student, decision, author_of(who, now, root)):
+        click.echo(decision_in_words(line))
+    after = open_book(root).standing(student, now).mark(assignment)
+    click.echo("\n".join(f"  {step}" for step in after.calculation))
+
+
+@click.command()
+@click.argument("assignment")
+@click.argument("student")
+@click.argument("text")
+@click.option("--check", default="", help="The check that it is about; by default the assignment as a whole.")
+@who_option
+@course_option
+@explained
+def request(assignment: str, student: str, text: str, check: str, who: str | None, course_root: Path) -> None:
+    """Write down a regrade request: what STUDENT asks to be looked at again, in TEXT."""
+    from autograder.course import find_course
+    from autograder.gradebook import open_book
+    from autograder.gradebook.deciding import author_of
+    from autograder.gradebook.deciding import request as ask
+
+    root = find_course(course_root)
+    number = ask(open_book(root), assignment, student, check, text, author_of(who, datetime.now(UTC), root))
+    click.echo(f"request #{number} waits; `autograder answer {number} TEXT` answers it")
+
+
+@click.command()
+@click.argument("number", type=int, required=False)
+@click.argument("text", required=False)
+@who_option
+@course_option
+@json_option
+@explained
+def answer(number: int | None, text: str | None, who: str | None, course_root: Path, as_json: bool) -> None:
+    """Answer the regrade request NUMBER; without one, list those that wait."""
+    from autograder.course import find_course
+    from autograder.errors import UsageError
+    from autograder.gradebook import open_book
+    from autograder.gradebook.decided import open_requests
+    from autograder.gradebook.deciding import answer as reply
+    from autograder.gradebook.deciding import author_of
+    from autograder.gradebook.shown import request_as_data, request_in_words
+
+    root = find_course(course_root)
+    book = open_book(root)
+    if number is None:
+        waiting = open_requests(book.entries)
+        if as_json:
+            click.echo(json.dumps([request_as_data(each) for each in waiting], ensure_ascii=False))
+        else:
+            click.echo("\n".join(map(request_in_words, waiting)) or "no request waits for an answer")
+        return
+    if text is None:
+        raise UsageError(f"what is the answer to #{number}? Give it as a text: autograder answer {number} TEXT")
+    asked = reply(book, number, text, author_of(who, datetime.now(UTC), root))
+    click.echo(f"answered: {request_in_words(asked)}")
+
+
+@click.command()
+@click.argument("assignment")
+@click.option("--student", "students", multiple=True, help="Only this student (may be given several times).")
+@click.option("--again", is_flag=True, help="Measure again what has been measured already.")
+@click.option("--yes", is_flag=True, help="Write the new results without asking.")
+@course_option
+@sandbox_option
+@jobs_option
+@json_option
+@explained
+def regrade(
+    assignment: str,
+    students: tuple[str, ...],
+    again: bool,
+    yes: bool,
+    course_root: Path,
+    sandbox: str,
+    jobs: int | None,
+    as_json: bool,
+) -> None:
+    """Grade again what was handed in, show which points change and why, and write it only when you say so."""
+    from autograder.desk import Desk
+    from autograder.gradebook.regrading import preview
+    from autograder.gradebook.shown import known_results, preview_as_data, preview_in_words
+    from autograder.ledger import write_grade
+    from autograder.screen import Screen
+
+    desk = Desk.at(course_root, assignment, Confinement(sandbox), jobs)
+    folder = desk.results_folder(None)
+    before = known_results(folder, students)
+    after, left = desk.regrade(before, Screen(as_json=as_json), again=again)
+    found = preview(before, after)
+    click.echo(json.dumps(preview_as_data(found, left)) if as_json else preview_in_words(assignment, found, left))
+    if not after:
+        return
+    if not yes and found.differences:
+        if as_json or not sys.stdin.isatty():
+            click.echo("nothing was written; --yes writes it", err=True)
+            return
+        if not click.confirm(f"write these results to {folder}?"):
+            click.echo("nothing was written", err=True)
+            return
+    for student, grade in after.items():
+        write_grade(folder / f"{student}.json", grade)
+    click.echo(f"written: {len(after)} results in {folder}", err=True)

@@ -25,7 +25,7 @@ def explained(command: Callable[..., None]) -> Callable[..., None]:
         except AutograderError as error:
             click.echo(f"autograder: {error}", err=True)
             sys.exit(error.exit_code)
-        except KeyboardInterrupt:
+        except (KeyboardInterrupt, click.Abort):  # the latter: at a question
             click.echo(
                 "\nautograder: stopped. What was measured is kept; the same command goes on from here.", err=True
             )

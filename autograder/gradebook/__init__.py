@@ -3,6 +3,6 @@
 from __future__ import annotations
 
 from autograder.gradebook.book import Book, open_book
-from autograder.gradebook.marks import Mark, Standing, State, standing
+from autograder.gradebook.marks import Mark, Sources, Standing, State, standing
 
-__all__ = ["Book", "Mark", "Standing", "State", "open_book", "standing"]
+__all__ = ["Book", "Mark", "Sources", "Standing", "State", "open_book", "standing"]

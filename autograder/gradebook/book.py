@@ -8,9 +8,11 @@ from datetime import datetime
 from pathlib import Path
 
 from autograder.course import load_course, load_extensions
-from autograder.gradebook.marks import Standing, standing
+from autograder.gradebook.decided import Decided, decided
+from autograder.gradebook.journal import read_journal
+from autograder.gradebook.marks import Sources, Standing, standing
 from autograder.ledger import read_results
-from autograder.records import Course, Extension, Grade
+from autograder.records import Course, Extension, Grade, JournalEntry
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,6 +23,8 @@ class Book:
     grades: Mapping[str, Mapping[str, Grade]]
     """Assignment -> student -> grade."""
     granted: tuple[Extension, ...]
+    entries: tuple[JournalEntry, ...]
+    """marks.jsonl."""
     broken: tuple[str, ...]
     """A sentence on every result that cannot be read."""
 
@@ -28,16 +32,24 @@ class Book:
     def students(self) -> tuple[str, ...]:
         """Everyone who is known, by name."""
         graded = {student for grades in self.grades.values() for student in grades}
-        return tuple(sorted(graded | {each.student for each in self.granted}))
+        others = {each.student for each in self.granted} | {each.student for each in self.entries}
+        return tuple(sorted(graded | others))
+
+    @property
+    def decided(self) -> dict[tuple[str, str], Decided]:
+        """What people decided, by assignment and student."""
+        return decided(self.entries)
 
     def standing(self, student: str, now: datetime) -> Standing:
         """Return how `student` stands at `now`, aware."""
         own = {id_: grades[student] for id_, grades in self.grades.items() if student in grades}
-        return standing(self.course, student, own, self.granted, now)
+        granted = {each.assignment: each for each in self.granted if each.student == student}
+        by_hand = {id_: each for (id_, whose), each in self.decided.items() if whose == student}
+        return standing(self.course, student, Sources(own, granted, by_hand), now)
 
 
 def open_book(root: Path) -> Book:
-    """The gradebook of the course in `root`; ConfigurationError where course.yml or extensions.yml is wrong."""
+    """The gradebook of the course in `root`; ConfigurationError or LedgerError where one of its files is wrong."""
     course = load_course(root)
     grades: dict[str, dict[str, Grade]] = {}
     broken: list[str] = []
@@ -45,7 +57,7 @@ def open_book(root: Path) -> Book:
         found, problems = read_results(results_folder(root, term.id))
         grades[term.id] = {grade.student: grade for grade in found}
         broken.extend(problems)
-    return Book(course, grades, load_extensions(course), tuple(broken))
+    return Book(course, grades, load_extensions(course), read_journal(root), tuple(broken))
 
 
 def results_folder(root: Path, assignment: str) -> Path:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import ROUND_HALF_UP, Decimal
 from enum import StrEnum
@@ -11,8 +11,9 @@ from fractions import Fraction
 from zoneinfo import ZoneInfo
 
 from autograder.errors import UsageError
-from autograder.grading import Lateness, is_provisional, late
-from autograder.records import Course, Extension, Grade, LatePolicy, Term
+from autograder.gradebook.decided import NOTHING_DECIDED, Decided, Scored, scored
+from autograder.grading import Lateness, late
+from autograder.records import Course, Extension, Grade, LatePolicy, Outcome, Term
 
 OUT_OF = 100
 """Points of an assignment that nothing was handed in for; those of every assignment's checks add up to it."""
@@ -44,11 +45,24 @@ class Mark:
     """Sentences that a student can check, in order."""
     provisional: bool = False
     """Points may still be added: a check could not be graded through our own fault."""
+    comments: tuple[tuple[str, str], ...] = ()
+    """Check, or "" for the whole, and what a person says about it."""
+    attention: tuple[str, ...] = ()
+    """Decisions by hand that somebody should look at again."""
 
     @property
     def counts(self) -> bool:
         """Whether it is part of the total."""
         return self.state in {State.GRADED, State.MISSING}
+
+
+@dataclass(frozen=True, slots=True)
+class Sources:
+    """What one student's marks are made of, each by assignment."""
+
+    grades: Mapping[str, Grade]
+    granted: Mapping[str, Extension] = field(default_factory=dict)
+    by_hand: Mapping[str, Decided] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,17 +87,14 @@ class Standing:
         return ", ".join(mark.assignment for mark in self.marks) or "none"
 
 
-def standing(
-    course: Course, student: str, grades: Mapping[str, Grade], granted: Iterable[Extension], now: datetime
-) -> Standing:
-    """The standing of `student` at `now`, aware: `grades` by assignment, `granted` to this or any student.
+def standing(course: Course, student: str, sources: Sources, now: datetime) -> Standing:
+    """The standing of `student` at `now`, aware.
 
     Late days are used up in the order in which assignments are due for this student.
     """
-    own = {each.assignment: each for each in granted if each.student == student}
     used, marks = 0, dict[str, Mark]()
-    for term in sorted(course.terms, key=lambda term: _due(term, own.get(term.id))):
-        mark = _mark(course, term, student, grades.get(term.id), own.get(term.id), used, now)
+    for term in sorted(course.terms, key=lambda term: _due(term, sources.granted.get(term.id))):
+        mark = _mark(course, term, student, sources, used, now)
         used += mark.lateness.late_days if mark.lateness else 0
         marks[term.id] = mark
     in_order = tuple(marks[term.id] for term in course.terms)
@@ -94,34 +105,42 @@ def _due(term: Term, granted: Extension | None) -> datetime:
     return (granted and granted.until) or term.due
 
 
-def _mark(
-    course: Course,
-    term: Term,
-    student: str,
-    grade: Grade | None,
-    granted: Extension | None,
-    used: int,
-    now: datetime,
-) -> Mark:
+def _mark(course: Course, term: Term, student: str, sources: Sources, used: int, now: datetime) -> Mark:
+    grade, granted = sources.grades.get(term.id), sources.granted.get(term.id)
+    by_hand = sources.by_hand.get(term.id, NOTHING_DECIDED)
+    comments = tuple((check, entry.value or "") for check, entry in by_hand.comments.items())
     due, zone = _due(term, granted), ZoneInfo(course.timezone)
     why = f" ({granted.why})" if granted and granted.why else ""
     if granted is not None and granted.excused:
-        return Mark(student, term.id, State.EXCUSED, Decimal(), OUT_OF, None, (f"excused{why}: does not count",))
+        words = (f"excused{why}: does not count",)
+        return Mark(student, term.id, State.EXCUSED, Decimal(), OUT_OF, None, words, comments=comments)
     said = (f"due {_spoken(due, zone)} instead of {_spoken(term.due, zone)}{why}",) if granted else ()
-    if grade is None:
+    if grade is None and not by_hand.gives_points:
         state = State.OPEN if now < due else State.MISSING
-        words = "nothing handed in, due " + _spoken(due, zone) + (": 0 points" if state is State.MISSING else "")
-        return Mark(student, term.id, state, Decimal(), OUT_OF, None, (*said, words))
+        words = (*said, f"nothing handed in, due {_spoken(due, zone)}{': 0 points' if now >= due else ''}")
+        return Mark(student, term.id, state, Decimal(), OUT_OF, None, words, comments=comments)
+    score = scored(grade, by_hand)
     lateness, how = _lateness(course.late_policy, due, grade, used, zone)
-    points = rounded(Fraction(grade.score) * _part_left(lateness))
-    steps = (f"checks: {grade.score} of {grade.out_of}", *said, *how, _sum(grade, lateness, points))
-    return Mark(student, term.id, State.GRADED, points, grade.out_of, lateness, steps, is_provisional(grade))
+    points = rounded(Fraction(score.points) * _part_left(lateness))
+    out_of, provisional = grade.out_of if grade else OUT_OF, _is_provisional(grade, by_hand)
+    waits = "; provisional, since checks could not be graded yet" if provisional else ""
+    steps = (*score.steps, *said, *how, f"mark: {_sum(score, lateness)}{plain(points)} of {out_of}{waits}")
+    return Mark(student, term.id, State.GRADED, points, out_of, lateness, steps, provisional, comments, score.attention)
+
+
+def _is_provisional(grade: Grade | None, by_hand: Decided) -> bool:
+    """Whether a check could not be graded, and nobody set its points by hand."""
+    if grade is None or "" in by_hand.points:
+        return False
+    return any(each.outcome is Outcome.GRADER_ERROR and each.id not in by_hand.points for each in grade.results)
 
 
 def _lateness(
-    policy: LatePolicy, due: datetime, grade: Grade, used: int, zone: ZoneInfo
+    policy: LatePolicy, due: datetime, grade: Grade | None, used: int, zone: ZoneInfo
 ) -> tuple[Lateness | None, tuple[str, ...]]:
     """What lateness costs, and the sentences about it."""
+    if grade is None:
+        return None, ()
     if grade.handed_in is None:
         return None, ("nothing says when it was handed in: counted as in time",)
     lateness = late(policy, due.astimezone(zone), grade.handed_in.at.astimezone(zone), used)
@@ -132,11 +151,8 @@ def _part_left(lateness: Lateness | None) -> Fraction:
     return 1 - Fraction(str(lateness.percent if lateness else 0)) / 100
 
 
-def _sum(grade: Grade, lateness: Lateness | None, points: Decimal) -> str:
-    waits = "; provisional, since checks could not be graded yet" if is_provisional(grade) else ""
-    if lateness is None or not lateness.percent:
-        return f"mark: {plain(points)} of {grade.out_of}{waits}"
-    return f"mark: {grade.score} - {lateness.percent:g} % = {plain(points)} of {grade.out_of}{waits}"
+def _sum(score: Scored, lateness: Lateness | None) -> str:
+    return f"{plain(score.points)} - {lateness.percent:g} % = " if lateness and lateness.percent else ""
 
 
 def _total(terms: tuple[Term, ...], marks: tuple[Mark, ...]) -> tuple[Decimal | None, str]:

@@ -18,6 +18,7 @@ from autograder.records.course import (
     Term,
     Visibility,
 )
+from autograder.records.journal import EntryKind, JournalEntry
 from autograder.records.results import (
     CheckResult,
     Confinement,
@@ -39,10 +40,12 @@ __all__ = [
     "Course",
     "Diagnosis",
     "EarlierPart",
+    "EntryKind",
     "Evidence",
     "Extension",
     "Finding",
     "Grade",
+    "JournalEntry",
     "LatePolicy",
     "Limits",
     "Moment",

@@ -9,22 +9,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from click.testing import CliRunner, Result
+from click.testing import Result
 
-from autograder.cli import main
 from autograder.course import load_course, load_extensions
 from autograder.errors import ConfigurationError
 from autograder.ledger import read_grade
 from autograder.records import Moment
 
 Type = Callable[..., Result]
-
-
-@pytest.fixture
-def typed(tiny_course: Path, monkeypatch: pytest.MonkeyPatch) -> Type:
-    """A function that runs the command in the course's folder."""
-    monkeypatch.chdir(tiny_course)
-    return lambda *args: CliRunner().invoke(main, [str(arg) for arg in args])
 
 
 def granted(root: Path, text: str) -> list[tuple[str, str]]:

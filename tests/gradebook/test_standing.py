@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from autograder.errors import UsageError
-from autograder.gradebook import Standing, State, standing
+from autograder.gradebook import Sources, Standing, State, standing
 from autograder.gradebook.marks import plain, rounded
 from autograder.grading import late
 from autograder.records import (
@@ -57,7 +57,8 @@ def graded(assignment: str, score: int, hours: float | None = 0.0, outcome: Outc
 
 def stands(course_: Course, *grades: Grade, granted: tuple[Extension, ...] = (), now: datetime = NOW) -> Standing:
     """How kim stands."""
-    return standing(course_, "kim", {grade.assignment: grade for grade in grades}, granted, now)
+    own = {each.assignment: each for each in granted if each.student == "kim"}
+    return standing(course_, "kim", Sources({grade.assignment: grade for grade in grades}, own), now)
 
 
 def test_a_term_is_weighted_and_lateness_is_shown() -> None:
