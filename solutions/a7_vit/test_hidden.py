@@ -468,12 +468,13 @@ def in_reference(reference: Any, sizes: Sequence[Any], trained: Any) -> Any:
 def started_there(model: Any, weights: Mapping[str, Tensor]) -> None:
     """Fail unless the trained matrices still resemble those that training was to start from.
 
-    Matrices that were built or trained elsewhere have a cosine of 0 with them, with a standard deviation of 1 / 160.
+    Matrices that were built or trained elsewhere have a cosine of 0 with them, with a standard deviation of 1 / 190.
+    Right programs: 0.97 and more.
     """
     names = [name for name, value in weights.items() if value.ndim == 2]
     found, given = (torch.cat([each[name].flatten() for name in names]) for each in (state(model), weights))
     cosine = float(torch.cosine_similarity(found, given, dim=0))
-    check_that(cosine >= 0.3, "these weights were not trained from those that `fit` was given", kind="training")
+    check_that(cosine >= 0.7, "these weights were not trained from those that `fit` was given", kind="training")
 
 
 @points(10)
@@ -508,7 +509,10 @@ def test_learns_digits(student, reference, draw, dataset):
     model = in_reference(reference, sizes, trained)
     log_p = model(unseen).log_softmax(-1)
     loss = -log_p.gather(1, answers[:, None]).mean()
-    learned(student, loss, at_most=0.4)
+    # Right: 0.16 to 0.22 and 91 to 95 % (4 seeds). Mistakes: no positions 1.9, the first batch again and again 2.1,
+    # gradients never cleared 2.3, labels that mean nothing 2.4. Halfway between 0.22 and 1.9, as logarithms. Not seen here:
+    # no last norm (0.30), softmax before the loss (0.27), a mean of all tokens (0.42). Guessing: ln 10 = 2.3. 4 CPU s.
+    learned(student, loss, at_most=0.65)
     started_there(model, weights)
 
 
