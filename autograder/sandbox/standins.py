@@ -74,6 +74,8 @@ _CALLS: Mapping[str, tuple[str, ...]] = MappingProxyType(
     | dict.fromkeys(("decode_teacher_forced", "shift_targets", "dot_scores"), ())
     | dict.fromkeys(("masked_softmax", "attend"), _ATTENTION)
     | dict.fromkeys(("AttnDecoder", "AttnSeq2Seq"), (*_ATTENTION, *_CELLS, "embedding*"))
+    | dict.fromkeys(("patchify", "unpatchify"), ("im2col", "col2im"))
+    | dict.fromkeys(("PatchEmbedding", "VisionEmbedding", "interpolate_positions"), ("*conv*", "upsample*"))
     | {"softmax": _SOFTMAX, "masked_ce": ("*softmax*", "*cross_entropy*", "nll_loss*")}
 )
 """Operators, as globs, that a stand-in may call and an assignment may ban; where none is banned it needs no switch."""

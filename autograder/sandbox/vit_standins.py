@@ -37,14 +37,14 @@ class PatchEmbedding(nn.Module):
 
     def forward(self, images: Tensor) -> Tensor:
         """Return (B, N, D) for images (B, C, H, W)."""
-        kernel = self.projection.weight.unflatten(1, (-1, self.patch, self.patch))
+        kernel = self.projection.weight.view(-1, images.shape[1], self.patch, self.patch)
         return F.conv2d(images, kernel, self.projection.bias, self.patch).flatten(-2).mT
 
 
 def interpolate_positions(positions: Tensor, old: tuple[int, int], new: tuple[int, int]) -> Tensor:
     """Positions (1, 1 + h' w', D) of positions (1, 1 + h w, D), by torch's bicubic `nn.Upsample`."""
     class_token, places = positions.tensor_split([1], dim=1)
-    stretched = nn.Upsample(tuple(new), mode="bicubic")(places.mT.unflatten(2, tuple(old)))
+    stretched: Tensor = nn.Upsample(tuple(new), mode="bicubic")(places.mT.reshape(1, -1, *old))
     return torch.hstack((class_token, stretched.flatten(-2).mT))
 
 
@@ -70,7 +70,8 @@ class VisionEmbedding(nn.Module):
         )
         places = interpolate_positions(self.pos_embedding, usual, seen)  # which changes nothing where they are equal
         in_front = self.class_token.repeat(images.shape[0], 1, 1)
-        return self.dropout(places.add(torch.hstack((in_front, self.patches(images)))))
+        out: Tensor = self.dropout(places.add(torch.hstack((in_front, self.patches(images)))))
+        return out
 
 
 class VisionEncoder(nn.Module):

@@ -32,7 +32,7 @@ def load(
     """Pictures (n, C, H, W), uint8 from 0 to 255, and labels (n,), int64 from 0: those of one split of a collection.
 
     `digits` has C = 1 and 8 x 8 pixels, `mnist` and `fashion_mnist` C = 1 and 28 x 28, `cifar10` C = 3 and 32 x 32. All
-    have ten classes. Raises ValueError for unknown names, and DataMissing where torchvision or the pictures are missing.
+    have ten classes. Raises ValueError for unknown names, DataMissing where torchvision or the pictures are missing.
     """
     if name not in NAMES:
         raise ValueError(f"{name!r} is not among {', '.join(NAMES)}")

@@ -2,8 +2,8 @@
 """The experiments of assignment 7. They call your vit.py; nothing here has to be changed, and all of it may be.
 
 - `python experiment.py` trains a ViT and a CNN of like size on few pictures and on more, and prints how often each is
-  right; `python experiment.py data fashion_mnist` (or mnist, cifar10) does it with larger collections, which torchvision
-  reads; add `download` to let it fetch them;
+  right; `python experiment.py data fashion_mnist` (or mnist, cifar10) does it with larger collections, which
+  torchvision reads; add `download` to let it fetch them;
 - `python experiment.py order` shuffles the patches of a picture, with positions and without;
 - `python experiment.py places` prints which places the learned positions take for neighbours;
 - `python experiment.py look` prints what the class token looks at (needs the bonus 5.1);
@@ -82,8 +82,10 @@ def data(name: str = "digits", *words: str) -> None:
     for amount in [*amounts, len(images)] if len(images) < 3200 else amounts:
         steps = max(150, 12 * math.ceil(amount / 64))
         right = []
-        for model, peak in ((new_vit(images, patch), 3e-3), (cnn_of_like_size(images, vit.vit_parameters(*sizes)), 1e-2)):
-            right.append(vit.accuracy(trained(model, images[:amount], labels[:amount], steps, peak), unseen, answers))
+        cnn = cnn_of_like_size(images, vit.vit_parameters(*sizes))
+        for model, peak in ((new_vit(images, patch), 3e-3), (cnn, 1e-2)):
+            learned = trained(model, images[:amount], labels[:amount], steps, peak)
+            right.append(vit.accuracy(learned, unseen, answers))
         print(f"{amount:8} {right[0]:8.1%} {right[1]:8.1%} {right[0] - right[1]:+10.1%}", flush=True)
 
 
@@ -158,7 +160,8 @@ def size() -> None:
     for side in (8, 10, 12):
         margin = (side - 8) // 2
         larger = F.pad(unseen, (margin,) * 4, value=-1.0)
-        print(f"{side:3} x {side:2} pixels, {side // 2} x {side // 2} patches: {vit.accuracy(model, larger, answers):.1%}")
+        right = vit.accuracy(model, larger, answers)
+        print(f"{side:3} x {side:2} pixels, {side // 2} x {side // 2} patches: {right:.1%}")
 
 
 EXPERIMENTS: Mapping[str, Callable[..., None]] = {

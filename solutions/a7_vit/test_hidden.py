@@ -332,7 +332,12 @@ def test_vit_dropout(student, draw):
 @hint("Height and width may differ, and so may d_ff and 4 D. How many numbers has one LayerNorm?")
 @pytest.mark.parametrize(
     ("size", "patch", "channels", "classes", "d", "d_ff", "layers"),
-    [((4, 10), 2, 3, 5, 12, 20, 2), ((9, 6), 3, 1, 4, 8, 7, 3), ((5, 5), 5, 2, 1, 6, 10, 1), ((8, 8), 2, 1, 10, 4, 9, 0)],
+    [
+        ((4, 10), 2, 3, 5, 12, 20, 2),
+        ((9, 6), 3, 1, 4, 8, 7, 3),
+        ((5, 5), 5, 2, 1, 6, 10, 1),
+        ((8, 8), 2, 1, 10, 4, 9, 0),
+    ],
 )
 def test_vit_parameters_cases(student, reference, size, patch, channels, classes, d, d_ff, layers):
     """`vit_parameters` counts what a model really has."""
@@ -344,7 +349,9 @@ def test_vit_parameters_cases(student, reference, size, patch, channels, classes
 @points(2)
 @needs("test_small_cnn")
 @hint("Odd heights and widths, one channel. Does everything learn?")
-@pytest.mark.parametrize(("batch", "size", "channels", "classes", "width"), [(3, (7, 5), 2, 4, 3), (1, (2, 3), 1, 1, 1)])
+@pytest.mark.parametrize(
+    ("batch", "size", "channels", "classes", "width"), [(3, (7, 5), 2, 4, 3), (1, (2, 3), 1, 1, 1)]
+)
 def test_small_cnn_cases(student, reference, draw, batch, size, channels, classes, width):
     """`SmallCNN` works for every size, and everything in it learns."""
     theirs, ours = twins(student, reference, "SmallCNN", channels, classes, width, draw=draw)
@@ -357,7 +364,9 @@ def test_small_cnn_cases(student, reference, draw, batch, size, channels, classe
 @points(2)
 @needs("test_cosine_rates")
 @hint("Without warm-up the cosine starts at once. The last rate is 0 for every number of steps.")
-@pytest.mark.parametrize(("steps", "peak", "warmup"), [(5, 3.0, 0), (4, 0.01, 1), (7, 2.0, 6), (1, 1.0, 0), (11, 0.3, 4)])
+@pytest.mark.parametrize(
+    ("steps", "peak", "warmup"), [(5, 3.0, 0), (4, 0.01, 1), (7, 2.0, 6), (1, 1.0, 0), (11, 0.3, 4)]
+)
 def test_cosine_rates_cases(student, reference, steps, peak, warmup):
     """`cosine_rates` works for every number of steps, with warm-up and without."""
     same(student.cosine_rates(steps, peak, warmup), reference.cosine_rates(steps, peak, warmup))
@@ -373,7 +382,8 @@ def convolutional(draw: Draw, *, dropout: float = 0.0) -> Callable[[Any], tuple[
 
     Batch statistics tell training mode from evaluation mode.
     """
-    shapes = {"0.weight": (3, 2, 2, 2), "0.bias": (3,), "1.weight": (3,), "1.bias": (3,), "4.weight": (5, 12), "4.bias": (5,)}
+    shapes = {"0.weight": (3, 2, 2, 2), "1.weight": (3,), "4.weight": (5, 12)}
+    shapes |= {"0.bias": (3,), "1.bias": (3,), "4.bias": (5,)}
     weights = {name: draw.uniform(*shape, low=-0.7, high=0.7) for name, shape in shapes.items()}
 
     def build(side: Any) -> tuple[Any, Any, Any]:
@@ -510,8 +520,8 @@ def test_learns_digits(student, reference, draw, dataset):
     log_p = model(unseen).log_softmax(-1)
     loss = -log_p.gather(1, answers[:, None]).mean()
     # Right: 0.16 to 0.22 and 91 to 95 % (4 seeds). Mistakes: no positions 1.9, the first batch again and again 2.1,
-    # gradients never cleared 2.3, labels that mean nothing 2.4. Halfway between 0.22 and 1.9, as logarithms. Not seen here:
-    # no last norm (0.30), softmax before the loss (0.27), a mean of all tokens (0.42). Guessing: ln 10 = 2.3. 4 CPU s.
+    # gradients never cleared 2.3, labels that mean nothing 2.4. Halfway between 0.22 and 1.9, as logarithms. Not seen
+    # here: no last norm (0.30), softmax before the loss (0.27), a mean of all tokens (0.42). Guessing: ln 10. 4 CPU s.
     learned(student, loss, at_most=0.65)
     started_there(model, weights)
 

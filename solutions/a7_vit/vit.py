@@ -279,8 +279,8 @@ def cosine_rates(steps: int, peak: float, warmup: int) -> list[float]:
     """Return the learning rate of every step: a straight line up to `peak`, then half a cosine down to 0.
 
     With s = 1 .. steps, rate_s = peak s / warmup for s <= warmup, and behind that
-    rate_s = peak (1 + cos(pi (s - warmup) / (steps - warmup))) / 2. So step `warmup` has the peak, and the last step has
-    rate 0. 0 <= warmup < steps. Source: Loshchilov, Hutter 2017, equation 5; the paper's table 3 names the warm-up.
+    rate_s = peak (1 + cos(pi (s - warmup) / (steps - warmup))) / 2. So step `warmup` has the peak, and the last step
+    has rate 0. 0 <= warmup < steps. Source: Loshchilov, Hutter 2017, equation 5; warm-up: the paper's table 3.
     """
     ### BEGIN SOLUTION
     rising = [peak * step / warmup for step in range(1, warmup + 1)]
@@ -300,8 +300,8 @@ def fit(
     The model may come in evaluation mode: train it in training mode (in which you leave it is up to you). A batch is
     (images (B, C, H, W), labels (B,) int64); `model(images)` gives the logits (B, K), the loss is their mean
     cross-entropy in nats. With `rates`, the first batch's step is made with rates[0] as the "lr" of all the optimizer's
-    `param_groups`, the second with rates[1], and so on; without, the optimizer keeps its own. Gradients come cleared, and
-    may stay as they are at the end.
+    `param_groups`, the second with rates[1], and so on; without, the optimizer keeps its own. Gradients come cleared,
+    and may stay as they are at the end.
     """
     ### BEGIN SOLUTION
     model.train()
@@ -346,7 +346,7 @@ def attention_rollout(maps: Sequence[Tensor]) -> Tensor:
 
     `maps` are the attention weights (B, heads, 1 + N, 1 + N) of all layers, the first layer first; rows are queries.
     For each layer A = (mean over the heads + identity) / 2; the rollout is A_L ... A_2 A_1, the last layer on the left.
-    Return its row 0 without column 0. Source: Abnar, Zuidema 2020, section 3 (arXiv 2005.00928); the paper's D.8 uses it.
+    Return its row 0 without column 0. Source: Abnar, Zuidema 2020, section 3 (arXiv 2005.00928); the paper's D.8.
     """
     ### BEGIN SOLUTION
     rollout = torch.eye(maps[0].shape[-1]).to(maps[0])

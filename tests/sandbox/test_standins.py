@@ -29,6 +29,7 @@ NAMES = (
     "TokenEmbedding", "positional_encoding", "PositionalEncoding", "padding_mask", "causal_mask",
     "scaled_dot_product_attention", "MultiHeadAttention", "LayerNorm", "FeedForward", "EncoderLayer", "DecoderLayer",
     "TransformerEncoder", "TransformerDecoder", "Transformer",
+    "patchify", "unpatchify", "PatchEmbedding", "interpolate_positions", "VisionEmbedding", "VisionEncoder",
 )  # fmt: skip
 BATCH, QUERIES, KEYS, MODEL, HEADS = 2, 3, 5, 8, 4
 

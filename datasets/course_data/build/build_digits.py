@@ -63,7 +63,8 @@ def packed(arrays: dict[str, Array]) -> bytes:
         for name, array in arrays.items():
             content = BytesIO()
             np.save(content, np.ascontiguousarray(array))
-            archive.writestr(zipfile.ZipInfo(f"{name}.npy", (1980, 1, 1, 0, 0, 0)), content.getvalue(), zipfile.ZIP_DEFLATED)
+            entry = zipfile.ZipInfo(f"{name}.npy", (1980, 1, 1, 0, 0, 0))
+            archive.writestr(entry, content.getvalue(), zipfile.ZIP_DEFLATED)
     return buffer.getvalue()
 
 
