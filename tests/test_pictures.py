@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import gzip
 import hashlib
+import re
 import struct
 import sys
 from pathlib import Path
@@ -143,3 +144,12 @@ def test_colours_come_before_rows_and_columns(tmp_path: Path, monkeypatch: pytes
     assert images.shape == (4, 3, 32, 32)
     assert np.array_equal(images[2, 1], pixels[2, :, :, 1])
     assert labels.tolist() == [3, 0, 9, 1]
+
+
+def test_checksums_in_the_readme_are_those_of_the_snapshots() -> None:
+    """Every line of datasets/README.md that names a file and a SHA-256 is true, the digits' among them."""
+    text = (Path(digits.__file__).parents[1] / "README.md").read_text(encoding="utf-8")
+    listed = dict(reversed(pair) for pair in re.findall(r"^ +([0-9a-f]{64})  (\S+)$", text, re.MULTILINE))
+    assert "digits.npz" in listed
+    for name, checksum in listed.items():
+        assert hashlib.sha256((Path(digits.__file__).parent / name).read_bytes()).hexdigest() == checksum, name
