@@ -101,12 +101,18 @@ def submit(assignment: str | None, anyway: bool, as_json: bool) -> None:
 
 @main.command()
 @click.argument("assignment")
-@click.argument("submissions", type=click.Path(path_type=Path, exists=True))
+@click.argument("submissions", nargs=-1, required=True, type=click.Path(path_type=Path, exists=True))
 @click.option(
     "--out", type=click.Path(path_type=Path), default=None, help="Where results go; by default results/ASSIGNMENT."
 )
 @click.option("--only", multiple=True, help="Grade only this student (may be given several times).")
 @click.option("--again", is_flag=True, help="Measure again what has been measured already.")
+@click.option(
+    "--times",
+    type=click.Path(path_type=Path, exists=True, dir_okay=False),
+    default=None,
+    help="When hand-ins came: Moodle's grading worksheet, or a CSV with `student` and `time`.",
+)
 @course_option
 @sandbox_option
 @jobs_option
@@ -114,22 +120,27 @@ def submit(assignment: str | None, anyway: bool, as_json: bool) -> None:
 @explained
 def grade(
     assignment: str,
-    submissions: Path,
+    submissions: tuple[Path, ...],
     out: Path | None,
     only: tuple[str, ...],
     again: bool,
+    times: Path | None,
     course_root: Path,
     sandbox: str,
     jobs: int | None,
     as_json: bool,
 ) -> None:
-    """Grade a folder of submissions: a folder, zip, .py file or notebook a student."""
+    """Grade folders of submissions: a folder, zip, .py file or notebook a student, or the export of an LMS.
+
+    Exports of Moodle, Canvas and Gradescope and nbgrader's submitted/ are known by their names. Several folders are
+    several attempts.
+    """
     from autograder.desk import Desk
     from autograder.screen import Screen
 
     desk = Desk.at(course_root, assignment, Confinement(sandbox), jobs)
     screen = Screen(as_json=as_json)
-    grades = desk.grade(submissions, out, only, screen, again=again)
+    grades = desk.grade(submissions, out, only, screen, again=again, times=times)
     screen.grades(desk.assignment, grades, desk.results_folder(out))
     if any(grade.needs_human for grade in grades):
         sys.exit(AutograderError.exit_code if screen.grader_failed(grades) else 0)

@@ -42,7 +42,7 @@ def run_demo(start: Path, out: Path | None, workers: int | None) -> None:
         write_class(assignment, folder / "submissions")
         desk = Desk.at(root, assignment.id, Confinement.BEST_EFFORT, workers)
         screen = Screen()
-        grades = desk.grade(folder / "submissions", folder / "results", (), screen)
+        grades = desk.grade([folder / "submissions"], folder / "results", (), screen)
         screen.grades(assignment, grades, folder / "results")
         click.echo(f"Who handed in what: {folder / 'class.txt'}")
         click.echo("".join(f"{what} {page}\n" for what, page in _pages(root, assignment, folder, grades, screen)))

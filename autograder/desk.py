@@ -11,11 +11,12 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from autograder.course import find_course, load_assignment, load_assignments
+from autograder.course import find_course, load_assignment, load_assignments, load_course, load_roster
 from autograder.errors import LedgerError, UsageError
+from autograder.gradebook.filing import Filing
 from autograder.grading import own_notes
-from autograder.intake import files_digest, read_submissions
-from autograder.ledger import handed_in_file, make_writable, read_files, write_files, write_grade
+from autograder.intake import Rules, files_digest, read_class, read_times
+from autograder.ledger import handed_in_file, make_writable, read_files
 from autograder.records import Assignment, Confinement, Grade, Submission
 from autograder.secret import load_secret
 
@@ -80,33 +81,40 @@ class Desk:
         return out or self.root / "results" / self.assignment.id
 
     def grade(
-        self, submissions: Path, out: Path | None, only: Iterable[str], screen: Screen, *, again: bool = False
+        self,
+        submissions: Sequence[Path],
+        out: Path | None,
+        only: Iterable[str],
+        screen: Screen,
+        *,
+        again: bool = False,
+        times: Path | None = None,
     ) -> tuple[Grade, ...]:
-        """Grade a folder of submissions and write one result each; return all grades, by student.
+        """Grade folders of submissions and write one result for each student; return all grades, by student.
 
         Beside the results lies what was graded: a page that shows it must show that and no later hand-in. `again`
         measures what the ledger holds, too.
         """
-        found = read_submissions(submissions, self.assignment)
-        chosen = [submission for submission in found if not only or submission.student in set(only)]
+        course = load_course(self.root)
+        roster = load_roster(self.root)
+        said, remarks = read_times(times, roster, course.timezone) if times else ({}, ())
+        found = read_class(submissions, self.assignment, Rules(roster, course.attempts, said))
+        wanted = set(only)
+        chosen = [each for each in found.submissions if not wanted or wanted & {each.student, *each.members}]
+        for words in (*remarks, *found.remarks):
+            screen.say(words)
         if not chosen:
             raise UsageError(
-                f"{submissions} holds no submission"
+                f"{', '.join(map(str, submissions))} holds no submission"
                 + (
                     f" of {', '.join(only)}"
-                    if found
+                    if found.submissions
                     else "; expected a folder, a zip, a .py file or a notebook a student"
                 )
             )
         folder = self.results_folder(out)
         make_writable(folder)  # to be known before a night of grading, not after it
-
-        def keep(submission: Submission, grade: Grade) -> None:
-            if submission.files:
-                write_files(handed_in_file(folder, grade.student), submission.files)
-            write_grade(folder / f"{grade.student}.json", grade)
-
-        return self._graded(chosen, screen, keep, again=again)
+        return self._graded(chosen, screen, Filing(folder, course.attempts).keep, again=again)
 
     def regrade(
         self, grades: Mapping[str, Grade], screen: Screen, *, again: bool
@@ -128,34 +136,34 @@ class Desk:
                 left[student] = "what was kept is not what was graded; grade the hand-in again"
                 continue
             notes, digest = own_notes(grade), grade.submission_digest
-            chosen.append(Submission(student, grade.assignment, files, notes, "", digest, grade.handed_in))
-        graded = self._graded(chosen, screen, lambda _, __: None, again=again)
+            tries = (grade.attempt, grade.attempts)
+            chosen.append(Submission(student, grade.assignment, files, notes, "", digest, grade.handed_in, *tries))
+        graded = self._graded(chosen, screen, lambda _, grade: (grade,), again=again)
         return {grade.student: grade for grade in graded}, left
 
     def _graded(
         self,
         submissions: Sequence[Submission],
         screen: Screen,
-        keep: Callable[[Submission, Grade], None],
+        keep: Callable[[Submission, Grade], tuple[Grade, ...]],
         *,
         again: bool,
     ) -> tuple[Grade, ...]:
-        """Grade submissions, hand each grade to `keep` as soon as it stands, and return all, by student."""
+        """Grade submissions, hand each grade to `keep` as soon as it stands, and return what it makes, by student."""
         from autograder.fleet import grade_all
         from autograder.pipeline import Job
 
-        grades: dict[str, Grade] = {}
+        grades: list[Grade] = []
 
         def done(job: Job, grade: Grade) -> None:
-            keep(job.submission, grade)
-            grades[grade.student] = grade
+            grades.extend(keep(job.submission, grade))
             screen.advance(grade)
 
         secret = load_secret(self.root, os.environ)
         jobs = [Job(submission, secret) for submission in submissions]
         with screen.progress(self.assignment, len(jobs), self.missing), self._ledger(again=again) as ledger:
             grade_all(self.settings(ledger), jobs, self.workers, done)
-        return tuple(grades[student] for student in sorted(grades))
+        return tuple(sorted(grades, key=lambda grade: (grade.student, grade.attempt)))
 
     @contextmanager
     def _ledger(self, *, again: bool) -> Iterator[Path]:

@@ -60,6 +60,8 @@ def grade(assignment: Assignment, submission: Submission, results: Iterable[Chec
         run=run,
         submission_digest=submission.digest,
         handed_in=submission.handed_in,
+        attempt=submission.attempt,
+        attempts=submission.attempts,
     )
 
 

@@ -43,6 +43,8 @@ def marks(students: tuple[str, ...], course_root: Path, as_json: bool) -> None:
         click.echo("\n\n".join(map(calculation, standings)))
     else:
         table(standings)
+    if book.strangers:
+        click.echo(f"not on the roster: {', '.join(book.strangers)}", err=True)
     for words in book.broken:
         click.echo(words, err=True)
     sys.exit(AutograderError.exit_code if book.broken else 0)

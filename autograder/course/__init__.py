@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from autograder.course.extensions import add_extensions, load_extensions
 from autograder.course.load import find_course, load_assignment, load_assignments, load_course, solution_digest
+from autograder.course.roster import load_roster
 
 __all__ = [
     "add_extensions",
@@ -12,5 +13,6 @@ __all__ = [
     "load_assignments",
     "load_course",
     "load_extensions",
+    "load_roster",
     "solution_digest",
 ]

@@ -11,7 +11,7 @@ from typing import Annotated
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 
 from autograder.course.problems import nearest
-from autograder.records import LatePolicy, Limits
+from autograder.records import Attempts, LatePolicy, Limits
 
 _LATE = LatePolicy()
 _LIMITS = Limits()
@@ -35,6 +35,12 @@ def _date_time(value: object) -> datetime:
         return datetime.fromisoformat(value)
     except ValueError as error:
         raise ValueError(f"{expected} ({error})") from None
+
+
+def _attempts(value: object) -> Attempts:
+    if value not in list(Attempts):
+        raise ValueError(f"one of {', '.join(Attempts)}")
+    return Attempts(str(value))
 
 
 def _file_name(name: str) -> str:
@@ -117,6 +123,7 @@ class CourseModel(Strict):
     title: Text
     timezone: Annotated[str, AfterValidator(_known_timezone)]
     late_policy: LatePolicyModel = LatePolicyModel()
+    attempts: Annotated[Attempts, BeforeValidator(_attempts)] = Attempts.LATEST
     assignments: list[TermModel]
 
 

@@ -13,7 +13,7 @@ from zoneinfo import ZoneInfo
 from autograder.errors import UsageError
 from autograder.gradebook.decided import NOTHING_DECIDED, Decided, Scored, scored
 from autograder.grading import Lateness, late
-from autograder.records import Course, Extension, Grade, LatePolicy, Outcome, Term
+from autograder.records import Attempts, Course, Extension, Grade, LatePolicy, Outcome, Term
 
 OUT_OF = 100
 """Points of an assignment that nothing was handed in for; those of every assignment's checks add up to it."""
@@ -63,6 +63,8 @@ class Sources:
     grades: Mapping[str, Grade]
     granted: Mapping[str, Extension] = field(default_factory=dict)
     by_hand: Mapping[str, Decided] = field(default_factory=dict)
+    attempts: Mapping[str, tuple[Grade, ...]] = field(default_factory=dict)
+    """Every attempt that is kept, `grades` among them; none: there is just that."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,13 +121,53 @@ def _mark(course: Course, term: Term, student: str, sources: Sources, used: int,
         state = State.OPEN if now < due else State.MISSING
         words = (*said, f"nothing handed in, due {_spoken(due, zone)}{': 0 points' if now >= due else ''}")
         return Mark(student, term.id, state, Decimal(), OUT_OF, None, words, comments=comments)
+    tries = sources.attempts.get(term.id, ()) if course.attempts is Attempts.BEST else ()
+    marks = [_of(course, Try(term, student, each, by_hand, said, comments, due), used) for each in tries or (grade,)]
+    return max(marks, key=lambda mark: mark.points)  # of equal ones the earliest
+
+
+@dataclass(frozen=True, slots=True)
+class Try:
+    """One attempt, and what is known around it."""
+
+    term: Term
+    student: str
+    grade: Grade | None
+    by_hand: Decided
+    said: tuple[str, ...]
+    comments: tuple[tuple[str, str], ...]
+    due: datetime
+    """For this student."""
+
+
+def _of(course: Course, attempt: Try, used: int) -> Mark:
+    """The mark that an attempt gives, with `used` late days gone."""
+    grade, by_hand = attempt.grade, attempt.by_hand
+    which = (f"attempt {grade.attempt} of {grade.attempts} counts",) if grade and grade.attempts > 1 else ()
     score = scored(grade, by_hand)
-    lateness, how = _lateness(course.late_policy, due, grade, used, zone)
+    lateness, how = _lateness(course.late_policy, attempt.due, grade, used, ZoneInfo(course.timezone))
     points = rounded(Fraction(score.points) * _part_left(lateness))
     out_of, provisional = grade.out_of if grade else OUT_OF, _is_provisional(grade, by_hand)
     waits = "; provisional, since checks could not be graded yet" if provisional else ""
-    steps = (*score.steps, *said, *how, f"mark: {_sum(score, lateness)}{plain(points)} of {out_of}{waits}")
-    return Mark(student, term.id, State.GRADED, points, out_of, lateness, steps, provisional, comments, score.attention)
+    steps = (
+        *which,
+        *score.steps,
+        *attempt.said,
+        *how,
+        f"mark: {_sum(score, lateness)}{plain(points)} of {out_of}{waits}",
+    )
+    return Mark(
+        attempt.student,
+        attempt.term.id,
+        State.GRADED,
+        points,
+        out_of,
+        lateness,
+        steps,
+        provisional,
+        attempt.comments,
+        score.attention,
+    )
 
 
 def _is_provisional(grade: Grade | None, by_hand: Decided) -> bool:

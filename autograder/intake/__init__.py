@@ -2,7 +2,19 @@
 
 from __future__ import annotations
 
-from autograder.intake.names import safe_student, shown
-from autograder.intake.read import files_digest, read_submission, read_submissions
+from autograder.intake.classroom import ClassIn, Rules, read_class, read_submissions
+from autograder.intake.read import files_digest, read_submission
+from autograder.intake.times import read_times
+from autograder.names import safe_student, shown
 
-__all__ = ["files_digest", "read_submission", "read_submissions", "safe_student", "shown"]
+__all__ = [
+    "ClassIn",
+    "Rules",
+    "files_digest",
+    "read_class",
+    "read_submission",
+    "read_submissions",
+    "read_times",
+    "safe_student",
+    "shown",
+]

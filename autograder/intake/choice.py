@@ -8,8 +8,8 @@ from collections.abc import Collection
 from pathlib import PurePosixPath
 
 from autograder.errors import SubmissionError
-from autograder.intake.names import shown
 from autograder.intake.sources import CODE, Entry, HandedIn
+from autograder.names import shown
 from autograder.notebooks import MAX_NOTEBOOK
 from autograder.records import Assignment
 

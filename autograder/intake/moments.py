@@ -28,7 +28,7 @@ def handed_in(path: Path, found: HandedIn, taken: Mapping[str, Entry]) -> Moment
         if made := _made(manifest):
             return Moment(made, BY_MANIFEST)
     times = [entry.modified for entry in taken.values() if entry.modified is not None]
-    return Moment(datetime.fromtimestamp(int(max(times, default=path.lstat().st_mtime)), UTC), BY_FILE)
+    return Moment(datetime.fromtimestamp(int(max(times, default=path.lstat().st_mtime)), UTC), BY_FILE, by_file=True)
 
 
 def _made(manifest: Entry) -> datetime | None:

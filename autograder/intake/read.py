@@ -1,4 +1,4 @@
-"""A class's or one student's hand-in -> `Submission`: only files on the assignment's list, as bytes.
+"""One hand-in -> `Submission`: only files on the assignment's list, as bytes.
 
 Files of assignments that this one builds on may lie beside them. They cost nothing where they are missing or broken.
 """
@@ -7,44 +7,37 @@ from __future__ import annotations
 
 import ast
 import hashlib
-from collections.abc import Mapping
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from autograder.errors import SubmissionError
 from autograder.intake.choice import chosen, in_words, lone_file, what_is_missing
+from autograder.intake.exports import opened
 from autograder.intake.moments import handed_in
-from autograder.intake.names import safe_student, shown
-from autograder.intake.sources import IGNORED, Entry, HandedIn, from_file, from_folder
+from autograder.intake.sources import Entry, HandedIn
 from autograder.intake.text import source_text
-from autograder.intake.zips import from_zip, unwrapped
+from autograder.intake.zips import unwrapped
+from autograder.names import safe_student, shown
 from autograder.notebooks import MAX_NOTEBOOK, NotebookError, convert
 from autograder.records import Assignment, Submission
 
 
-def read_submissions(folder: Path, assignment: Assignment) -> tuple[Submission, ...]:
-    """Every submission in `folder`, by student: a folder, zip, .py file or notebook each, named after the student.
-
-    Whatever is wrong with one is its `problem` and stops no other. SubmissionError when `folder` cannot be listed.
-    """
-    by_student: dict[str, list[Path]] = {}
-    for path in _listed(folder):
-        student, _ = safe_student(_student_part(path))
-        by_student.setdefault(student.casefold(), []).append(path)  # macOS and Windows cannot keep Kim and kim apart
-    in_order = [paths for _, paths in sorted(by_student.items())]
-    with ThreadPoolExecutor() as threads:  # each notebook is read by a process of its own
-        return tuple(threads.map(lambda paths: _one_of(paths, assignment), in_order))
-
-
 def read_submission(path: Path, assignment: Assignment, student: str) -> Submission:
     """The submission at `path`: a folder, zip, .py file or notebook; its `problem` says why it cannot be graded."""
+    return read_hand_in(path, lambda: opened(path), assignment, student, student)
+
+
+def read_hand_in(
+    path: Path, load: Callable[[], HandedIn], assignment: Assignment, student: str, called: str
+) -> Submission:
+    """The submission that `load` opens, with `path` for its time and for messages, `called` as the hand-in is."""
     safe, why = safe_student(student)
     if why:
         return Submission(safe, assignment.id, {}, problem=why)
     found = HandedIn()
     try:
-        found = unwrapped(_handed_in(path))
-        files, taken = _selected(found, assignment, student)
+        found = unwrapped(load())
+        files, taken = _selected(found, assignment, called)
         when = handed_in(path, found, taken)
     except SubmissionError as error:
         return Submission(safe, assignment.id, {}, tuple(found.notes), problem=str(error))
@@ -62,49 +55,9 @@ def files_digest(files: Mapping[str, bytes]) -> str:
     return digest.hexdigest()
 
 
-def _listed(folder: Path) -> list[Path]:
-    """What lies in the class's folder, without hidden files and what macOS adds."""
-    try:
-        paths = sorted(folder.iterdir())
-    except OSError as error:
-        message = f"{folder} cannot be listed ({error.strerror}); name the folder that holds one entry per student"
-        raise SubmissionError(message) from None
-    return [path for path in paths if not path.name.startswith(".") and path.name not in IGNORED]
-
-
-def _student_part(path: Path) -> str:
-    return path.name if path.is_dir() and not path.is_symlink() else path.stem
-
-
-def _one_of(paths: list[Path], assignment: Assignment) -> Submission:
-    student = _student_part(paths[0])
-    problem = ""
-    if len(paths) > 1:
-        names = ", ".join(shown(path.name) for path in paths)
-        problem = f"there is more than one hand-in: {names}; keep one and grade again"
-    elif paths[0].name in _asked_for(assignment):
-        problem = f"{paths[0].name} does not say whose it is; name it after the student, or put it in a folder"
-    if problem:
-        return Submission(safe_student(student)[0], assignment.id, {}, problem=problem)
-    return read_submission(paths[0], assignment, student)
-
-
-def _handed_in(path: Path) -> HandedIn:
-    if path.is_symlink():
-        raise SubmissionError(f"{shown(path.name)} is a link; hand in the folder, zip or file itself")
-    if path.is_dir():
-        return from_folder(path)
-    suffix = path.suffix.lower()
-    if suffix == ".zip":
-        return from_zip(path)
-    if suffix in {".py", ".ipynb"}:
-        return from_file(path)
-    raise SubmissionError(f"{shown(path.name)} cannot be read; a folder, a .zip, a .py file or a notebook is expected")
-
-
 def _selected(found: HandedIn, assignment: Assignment, student: str) -> tuple[dict[str, bytes], Mapping[str, Entry]]:
     """File name -> content, and -> the file, for those asked for; SubmissionError when they cannot be told or read."""
-    asked = _asked_for(assignment)
+    asked = asked_for(assignment)
     taken = {name: entry for name in assignment.files if (entry := chosen(name, found, asked)) is not None}
     lone = lone_file(found, assignment) if not taken else None
     if lone is not None:
@@ -125,14 +78,15 @@ def _selected(found: HandedIn, assignment: Assignment, student: str) -> tuple[di
     return contents, taken
 
 
-def _asked_for(assignment: Assignment) -> tuple[str, ...]:
+def asked_for(assignment: Assignment) -> tuple[str, ...]:
+    """The names of the files that may be handed in."""
     return (*assignment.files, *assignment.earlier_files)
 
 
 def _note_the_rest(found: HandedIn, assignment: Assignment, taken: Mapping[str, Entry]) -> None:
     found.notes.extend(f"{name} is missing" for name in assignment.files if name not in taken)
     used = {entry.path for entry in taken.values()}
-    rest = [e.path for e in found.entries if e.path not in used and e.path.name not in _asked_for(assignment)]
+    rest = [e.path for e in found.entries if e.path not in used and e.path.name not in asked_for(assignment)]
     if rest:
         found.notes.append(f"{in_words(rest)} ignored: not asked for")
 

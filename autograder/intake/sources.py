@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
 from autograder.errors import SubmissionError
-from autograder.intake.names import shown
+from autograder.names import shown
 
 MAX_FILE = 1 << 20
 """Bytes of one file; a solution has some 10,000."""

@@ -9,8 +9,8 @@ import zlib
 from pathlib import Path, PurePosixPath
 
 from autograder.errors import SubmissionError
-from autograder.intake.names import shown
 from autograder.intake.sources import CODE, MAX_ENTRIES, Entry, HandedIn, read_plain, size
+from autograder.names import shown
 
 MAX_ZIP = 16 << 20
 """Bytes of a zip; it is read into memory as a whole."""

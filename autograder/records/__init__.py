@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from autograder.records.course import (
     Assignment,
+    Attempts,
     BuildsOn,
     Check,
     Course,
@@ -19,6 +20,7 @@ from autograder.records.course import (
     Visibility,
 )
 from autograder.records.journal import EntryKind, JournalEntry
+from autograder.records.people import Person
 from autograder.records.results import (
     CheckResult,
     Confinement,
@@ -33,6 +35,7 @@ from autograder.records.results import (
 
 __all__ = [
     "Assignment",
+    "Attempts",
     "BuildsOn",
     "Check",
     "CheckResult",
@@ -50,6 +53,7 @@ __all__ = [
     "Limits",
     "Moment",
     "Outcome",
+    "Person",
     "RunInfo",
     "Submission",
     "Term",

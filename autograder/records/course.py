@@ -149,6 +149,19 @@ class Moment:
     """Aware."""
     source: str
     """In words: `Moodle`, `the manifest of submit`, `the time of the file`."""
+    by_file: bool = False
+    """It is only the time of a file, which may be that of a download."""
+
+
+class Attempts(StrEnum):
+    """Which of several attempts of a student counts."""
+
+    LATEST = "latest"
+    """The last one; the others are not even graded."""
+    BEST = "best"
+    """The one with the best mark."""
+    ALL = "all"
+    """All are graded and kept; the last one counts."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,6 +186,7 @@ class Course:
     """The folder that holds course.yml."""
     late_policy: LatePolicy
     terms: tuple[Term, ...]
+    attempts: Attempts = Attempts.LATEST
 
 
 @dataclass(frozen=True, slots=True)
@@ -191,3 +205,7 @@ class Submission:
     """sha256 of the files."""
     handed_in: Moment | None = None
     """None: nothing says when."""
+    attempt: int = 1
+    attempts: int = 1
+    members: tuple[str, ...] = ()
+    """Everyone whose grade it is, `student` among them; empty: theirs alone."""

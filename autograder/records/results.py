@@ -154,3 +154,5 @@ class Grade:
     """Parts of earlier assignments, each the student's own or a stand-in; the notes say the same."""
     handed_in: Moment | None = None
     """When what was graded was handed in; None: nothing says so."""
+    attempt: int = 1
+    attempts: int = 1

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 import unicodedata
 
 MAX_STUDENT = 64
@@ -37,3 +38,9 @@ def _escaped(letter: str, *, first: bool) -> str:
     if letter.isalnum() or (not first and letter in "._@+- "):
         return letter
     return f"%{ord(letter):02X}"
+
+
+def student_id(words: str) -> str:
+    """The nearest thing to `words` that is a student id as it stands: for what an LMS calls somebody."""
+    safe, why = safe_student(words)
+    return re.sub(r"%[0-9A-Fa-f]{2,8}", "-", safe).strip("-._@+ ") or "nobody" if why else safe
