@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import zipfile
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -102,8 +102,8 @@ def test_a_demo_needs_no_preparation(
     """It makes the secret, says that the class is made up, grades every assignment and says where to look."""
     graded: list[tuple[str, Path]] = []
 
-    def grade(self: Any, submissions: Path, out: Path, *_: object) -> tuple[()]:
-        graded.append((str(self.confinement), submissions))
+    def grade(self: Any, submissions: Sequence[Path], out: Path, *_: object) -> tuple[()]:
+        graded.extend((str(self.confinement), folder) for folder in submissions)
         assert out is not None
         return ()
 
