@@ -82,18 +82,18 @@ class AttnSeq2Seq(nn.Module):
 
     def __init__(self, src_vocab: int, tgt_vocab: int, embed: int, hidden: int, dropout: float = 0.0) -> None:
         super().__init__()
-        self.encoder = Encoder(src_vocab, embed, hidden)
-        self.decoder = AttnDecoder(tgt_vocab, embed, hidden, dropout)
+        self.encoder, self.decoder = Encoder(src_vocab, embed, hidden), AttnDecoder(tgt_vocab, embed, hidden, dropout)
 
     def encode(self, src: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """States (B, S, H), the last one (B, H), and the mask (B, S)."""
-        enc_out, h_n = self.encoder(src, lengths)
-        return enc_out, h_n[0], torch.arange(src.shape[1], device=src.device) < lengths.to(src.device)[:, None]
+        read = self.encoder(src, lengths)
+        places = torch.arange(src.shape[1], device=src.device)
+        return read[0], read[1][0], lengths.to(src.device).unsqueeze(1) > places
 
     def forward(self, src: Tensor, lengths: Tensor, tgt_in: Tensor) -> tuple[Tensor, Tensor]:
         """Logits (B, T, V) and weights (B, T, S)."""
-        enc_out, state, mask = AttnSeq2Seq.encode(self, src, lengths)  # not in a student's form, as self.encode may be
-        both: tuple[Tensor, Tensor] = self.decoder(tgt_in, state, enc_out, mask)
+        states, last, real = self.encode(src, lengths)
+        both: tuple[Tensor, Tensor] = self.decoder(tgt_in, last, enc_out=states, mask=real)
         return both
 
 

@@ -2,15 +2,17 @@
 
 The course says "returns (out, h_n)", and a student may return a NamedTuple, whose names their other code uses; or give
 their `RNN` a helper method, which their `CharRNN` calls. What stands in for such a part gives back the same kind of
-record, and leads to the same helpers. Only the values are the stand-in's.
+record, and leads to the same helpers. Only the values are the stand-in's. The same holds for what a stand-in is made
+of: `model.decoder.step` answers as the decoder of the student's own model does. Among themselves stand-ins use tuples.
 """
 
 from __future__ import annotations
 
 import dataclasses
 import typing
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import partial, wraps
+from operator import attrgetter
 from typing import Any
 
 import torch
@@ -48,48 +50,83 @@ def _class_like(original: Any, stand_in: type) -> type:
     class Standing(stand_in):  # type: ignore[misc] # mypy sees no class in a variable
         def __init__(self, *args: Any, **kwargs: Any) -> None:
             super().__init__(*args, **kwargs)
-            shadow = _Shadow(original, args, kwargs)  # builds the student's own object when it is first asked for
-            object.__setattr__(self, "_shadow", shadow)
+            shadow = _Shadow(partial(original, *args, **kwargs))
             forms = {name: _Form(partial(shadow.call, name), getattr(original, name, None)) for name in answering}
-            object.__setattr__(self, "_forms", forms)
+            inside = _Inside()
+            _stand(self, shadow, forms, inside)
+            for path, part in self.named_modules():
+                if path and type(part).__module__.startswith(__package__):  # not torch's own layers
+                    theirs = _Shadow(partial(shadow.part, path))
+                    part.__class__ = _speaking(type(part))
+                    _stand(part, theirs, {name: _Form(partial(theirs.call, name)) for name in ANSWERING}, inside)
 
-        def __getattr__(self, name: str) -> Any:
-            """What only the student's own object has: sizes and helpers that their other code uses."""
-            try:
-                return super().__getattr__(name)
-            except AttributeError:
-                shadow = self.__dict__.get("_shadow")
-                if shadow is None or name.startswith("_") or not shadow.has(name):
-                    raise
-                return getattr(shadow.built(), name)
-
-    for name in answering:
-        setattr(Standing, name, _method_in_form(getattr(stand_in, name), name))
     Standing.__name__ = Standing.__qualname__ = stand_in.__name__
     Standing.__doc__ = stand_in.__doc__
-    return Standing
+    return _speaking(Standing)
+
+
+def _speaking(stand_in: Any) -> type:
+    """The class, answering in the forms that each of its objects has, and leading to the student's own helpers."""
+
+    def __getattr__(self: Any, name: str) -> Any:  # noqa: N807 - it becomes the class's own
+        """What only the student's own object has: sizes and helpers that their other code uses."""
+        try:
+            return stand_in.__getattr__(self, name)
+        except AttributeError:
+            shadow = self.__dict__.get("_shadow")
+            if shadow is None or name.startswith("_") or not shadow.has(name):
+                raise
+            return getattr(shadow.built(), name)
+
+    methods = {name: _method_in_form(getattr(stand_in, name), name) for name in ANSWERING if hasattr(stand_in, name)}
+    own = {**methods, "__getattr__": __getattr__, "__doc__": stand_in.__doc__}
+    return type(stand_in.__name__, (stand_in,), own)
+
+
+def _stand(part: nn.Module, shadow: _Shadow, forms: Mapping[str, _Form], inside: _Inside) -> None:
+    for name, value in (("_shadow", shadow), ("_forms", forms), ("_inside", inside)):
+        object.__setattr__(part, name, value)
 
 
 def _method_in_form(method: Callable[..., Any], name: str) -> Callable[..., Any]:
     @wraps(method)
     def answer(self: Any, *args: Any, **kwargs: Any) -> Any:
-        return self._forms[name].of(method(self, *args, **kwargs), args, kwargs)
+        with self._inside:
+            plain = method(self, *args, **kwargs)
+        return plain if self._inside.depth else self._forms[name].of(plain, args, kwargs)
 
     return answer
 
 
-class _Shadow:
-    """The student's own object beside a stand-in's, made of the same arguments; its weights are of no account."""
+class _Inside:
+    """How deep a stand-in and what it is made of call each other: what is not asked from outside stays a tuple."""
 
-    def __init__(self, original: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
-        self._original, self._args, self._kwargs = original, args, kwargs
+    def __init__(self) -> None:
+        self.depth = 0
+
+    def __enter__(self) -> None:
+        self.depth += 1
+
+    def __exit__(self, *_: object) -> None:
+        self.depth -= 1
+
+
+class _Shadow:
+    """The student's own object beside a stand-in's, built when it is first asked for; its weights are of no account."""
+
+    def __init__(self, build: Callable[[], Any]) -> None:
+        self._build = build
         self._built: Any = None
 
     def built(self) -> Any:
         if self._built is None:
             with torch.random.fork_rng(devices=[]):
-                self._built = self._original(*self._args, **self._kwargs)
+                self._built = self._build()
         return self._built
+
+    def part(self, path: str) -> Any:
+        """What the student's object has in the same place."""
+        return attrgetter(path)(self.built())
 
     def has(self, name: str) -> bool:
         try:

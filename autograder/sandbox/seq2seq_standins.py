@@ -12,7 +12,7 @@ from typing import Any
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
-from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
+from torch.nn.utils.rnn import pack_sequence, pad_packed_sequence
 
 State = Tensor | tuple[Tensor, Tensor]
 
@@ -25,18 +25,18 @@ class _Half(nn.Module):
     ) -> None:
         super().__init__()
         self.embedding = torch.nn.Embedding(vocab, embed)
-        layers = nn.LSTM if kind == "lstm" else nn.GRU
-        self.rnn: nn.Module = layers(embed, hidden, num_layers, batch_first=True, dropout=dropout)
+        options = {"num_layers": num_layers, "dropout": dropout, "batch_first": True}
+        self.rnn: nn.Module = getattr(nn, kind.upper())(embed, hidden, **options)
 
 
 class Encoder(_Half):
-    """An embedding and torch's GRU or LSTM over packed sources."""
+    """An embedding, and torch's GRU or LSTM over rows of several lengths."""
 
     def forward(self, src: Tensor, lengths: Tensor) -> tuple[Tensor, State]:
         """All states (B, S, H), and every layer's state behind the last real token of src (B, S)."""
-        packed = pack_padded_sequence(self.embedding(src), lengths.cpu(), batch_first=True, enforce_sorted=False)
-        out, state = self.rnn(packed)
-        return pad_packed_sequence(out, batch_first=True, total_length=src.shape[1])[0], state
+        rows = [row[:length] for row, length in zip(self.embedding(src), lengths.tolist(), strict=True)]
+        states, last = self.rnn(pack_sequence(rows, enforce_sorted=False))
+        return pad_packed_sequence(states, True, 0.0, src.shape[1])[0], last
 
 
 class Decoder(_Half):
@@ -50,22 +50,24 @@ class Decoder(_Half):
 
     def step(self, y: Tensor, state: State) -> tuple[Tensor, State]:
         """Logits (B, V) behind the token y (B,), and the next state."""
-        out, state = self.rnn(self.embedding(y)[:, None], state)
-        return self.out(out[:, 0]), state
+        top, after = self.rnn(self.embedding(y[:, None]), state)
+        return self.out(top)[:, 0], after
 
 
 def decode_teacher_forced(decoder: Any, tgt_in: Tensor, state: State) -> Tensor:
     """Logits (B, T, V) of the decoder's steps over given tokens tgt_in (B, T)."""
     logits = []
     for y in tgt_in.unbind(1):
-        scores, state = decoder.step(y, state)
-        logits.append(scores)
-    return torch.stack(logits, 1)
+        both = decoder.step(y, state)
+        logits.append(both[0][:, None])
+        state = both[1]
+    return torch.cat(logits, 1)
 
 
 def shift_targets(tgt: Tensor) -> tuple[Tensor, Tensor]:
     """What is read and what is to be predicted, each (B, T - 1), of tgt (B, T)."""
-    return tgt[:, :-1], tgt[:, 1:]
+    steps = tgt.shape[-1] - 1
+    return tgt.narrow(-1, 0, steps), tgt.narrow(-1, 1, steps)
 
 
 def masked_ce(logits: Tensor, targets: Tensor, pad: int = 0) -> Tensor:
@@ -81,21 +83,21 @@ class Seq2Seq(nn.Module):
         dropout: float = 0.0,
     ) -> None:  # fmt: skip
         super().__init__()
-        self.encoder = Encoder(src_vocab, embed, hidden, num_layers, kind, dropout)
-        self.decoder = Decoder(tgt_vocab, embed, hidden, num_layers, kind, dropout)
+        sizes = (embed, hidden, num_layers, kind, dropout)
+        self.encoder, self.decoder = Encoder(src_vocab, *sizes), Decoder(tgt_vocab, *sizes)
 
     def forward(
         self, src: Tensor, lengths: Tensor, tgt_in: Tensor, teacher_forcing_ratio: float = 1.0,
         generator: torch.Generator | None = None,
     ) -> Tensor:  # fmt: skip
         """Logits (B, T, V); each token read is that of tgt_in (B, T) with the given probability, else the argmax."""
-        _, state = self.encoder(src, lengths)
+        state = self.encoder(src, lengths=lengths)[1]
         coins = torch.rand(tgt_in.shape, generator=generator).to(src.device) < teacher_forcing_ratio
         logits: list[Tensor] = []
         for t, y in enumerate(tgt_in.unbind(1)):
             read = torch.where(coins[:, t], y, logits[-1].argmax(-1)) if logits else y
-            scores, state = self.decoder.step(read, state)
-            logits.append(scores)
+            both = self.decoder.step(read, state)
+            logits, state = [*logits, both[0]], both[1]
         return torch.stack(logits, 1)
 
 

@@ -169,6 +169,57 @@ def test_a_step_answers_in_the_student_s_form_as_well() -> None:
     assert answer.after.shape == (1, 2, 5)
 
 
+@dataclass
+class Looked:
+    """What a student's attending step comes back with: no tuple."""
+
+    logits: Tensor
+    after: Tensor
+    weights: Tensor
+
+
+class TheirAttnDecoder(nn.Module):
+    """A decoder in a form of its own, with a helper."""
+
+    def __init__(self, hidden: int) -> None:
+        super().__init__()
+        self.hidden = hidden
+
+    def step(self, y: Tensor, state: Tensor, enc_out: Tensor, mask: Tensor | None = None) -> Any:
+        """Whatever is right: only the form counts."""
+        return Looked(y, state, enc_out)
+
+
+class TheirModel(nn.Module):
+    """A model that encodes wrongly; its decoder's form is known from its own object alone."""
+
+    def __init__(self, src_vocab: int, tgt_vocab: int, embed: int, hidden: int) -> None:
+        super().__init__()
+        self.decoder = TheirAttnDecoder(hidden)
+
+    def encode(self, src: Tensor, lengths: Tensor) -> Looked:
+        """Wrong."""
+        return Looked(src, lengths, lengths)
+
+
+def test_what_a_model_is_made_of_answers_in_the_student_s_form() -> None:
+    """`model.decoder.step(...).weights` works with a stand-in for the model, which itself goes on with tuples."""
+    module = ModuleType("attention")
+    module.AttnSeq2Seq = TheirModel  # type: ignore[attr-defined]
+    set_stand_in(module, "AttnSeq2Seq", Bans(prepare(())))
+    model = module.AttnSeq2Seq(7, 6, 3, 5)
+    src, lengths = torch.tensor([[4, 5, 6], [4, 0, 0]]), torch.tensor([3, 1])
+    found = model.encode(src, lengths)
+    assert isinstance(found, Looked)
+    step = model.decoder.step(torch.tensor([1, 1]), found.after, found.logits, found.weights)
+    assert isinstance(step, Looked)
+    assert step.logits.shape == (2, 6)
+    assert model.decoder.hidden == 5
+    logits, weights = model(src, lengths, torch.tensor([[1, 4], [1, 5]]))
+    assert torch.allclose(logits[:, 0], step.logits)
+    assert torch.allclose(weights[:, 0], step.weights)
+
+
 def test_what_nobody_has_is_missing_as_before(standing: Any) -> None:
     """No attribute is made up; private names lead nowhere."""
     model = standing(3, 5)
