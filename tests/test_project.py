@@ -15,6 +15,7 @@ TORCH_FREE = (
     "cli",
     "course",
     "desk",
+    "export",
     "feedback",
     "gradebook",
     "grading",

@@ -49,6 +49,8 @@ class Mark:
     """Check, or "" for the whole, and what a person says about it."""
     attention: tuple[str, ...] = ()
     """Decisions by hand that somebody should look at again."""
+    raw: Decimal = Decimal()
+    """Before lateness."""
 
     @property
     def counts(self) -> bool:
@@ -167,6 +169,7 @@ def _of(course: Course, attempt: Try, used: int) -> Mark:
         provisional,
         attempt.comments,
         score.attention,
+        score.points,
     )
 
 
