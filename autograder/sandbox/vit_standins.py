@@ -57,7 +57,7 @@ class VisionEmbedding(nn.Module):
         super().__init__()
         self.image_size, self.dropout = tuple(image_size), nn.Dropout(dropout)
         height, width = (side // patch for side in image_size)
-        self.patches = PatchEmbedding(channels, patch, d_model)
+        self.patches = PatchEmbedding(channels, d_model=d_model, patch=patch)
         self.class_token, self.pos_embedding = (
             nn.Parameter(torch.zeros(1, count, d_model)) for count in (1, 1 + height * width)
         )
