@@ -1,6 +1,6 @@
 """One confinement layer: namespaces give the sandbox its own files, processes, network, IPC and uid.
 
-`enter` builds that world once, for the zygote. `own_pid_namespace` (around each fork), `own_scratch` and
+`enter` builds that world once, for the zygote. `pid_namespaces` (around each fork), `own_scratch` and
 `drop_privileges` (in the child, in this order) then separate the children from each other. Needs root or unprivileged
 user namespaces. A child is PID 1 of its namespace, and such a process ignores signals that it set no handler for, even
 the kernel's SIGXCPU and its own SIGABRT: only SIGKILL and faults end it.
@@ -8,6 +8,7 @@ the kernel's SIGXCPU and its own SIGABRT: only SIGKILL and faults end it.
 
 from __future__ import annotations
 
+import ctypes
 import errno
 import os
 import select
@@ -16,9 +17,10 @@ import struct
 import sys
 import sysconfig
 import warnings
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from autograder.errors import SandboxError
@@ -96,18 +98,18 @@ def enter(readable: Sequence[Path], scratch: Path) -> Entered:
     return Entered(layers, missing)
 
 
-@contextmanager
-def own_pid_namespace() -> Iterator[None]:
-    """A process forked in this block is PID 1 of a namespace: when it dies, all it started dies with it.
+def pid_namespaces() -> tuple[Callable[[], int], Callable[[], int]] | tuple[None, None]:
+    """Two calls for around a fork, which make its child PID 1 of a namespace: when it dies, all it started dies, too.
 
-    Where the kernel does not allow it, the fork is a plain one (`Entered.layers` says which). Raises `SandboxError`.
+    The first has the next fork start a namespace, the second returns to the caller's own; only the parent may call it.
+    Both answer below 0 on failure, and write to little memory: who forks shares it with all its children. (None, None)
+    where the kernel does not allow it (`Entered.layers` says so). Raises `SandboxError`.
     """
-    own = _open_pid_namespace()
-    try:
-        yield
-    finally:
-        if own is not None:
-            _return_to(own)
+    own = _own_pid_namespace()
+    if own is None:
+        return None, None
+    libc, flag = ctypes.PyDLL(None), ctypes.c_int(_UNSHARE["pid"])
+    return partial(libc.unshare, flag), partial(libc.setns, ctypes.c_int(own), flag)
 
 
 def own_scratch(path: Path, size_mb: int, inodes: int, uid: int | None = None) -> None:
@@ -200,26 +202,17 @@ def _wait_outside(inner: int, keep: int) -> None:
     os._exit(code & 0xFF)
 
 
-def _open_pid_namespace() -> int | None:
-    """Have the next fork start a PID namespace; return a descriptor of the caller's own. None: not allowed here."""
+def _own_pid_namespace() -> int | None:
+    """A descriptor of the caller's own, to return to. None: children may have no other."""
     try:
+        own = os.pidfd_open(os.getpid())  # /proc, which would have one too, is not visible
         call("unshare", _UNSHARE["pid"])
-        return os.pidfd_open(os.getpid())  # /proc, which would have one too, is not visible
+        call("setns", own, _UNSHARE["pid"])
     except OSError as error:
         if error.errno in (errno.EPERM, errno.EINVAL, errno.ENOSYS):
             return None
         raise SandboxError(f"no new PID namespace for a child: {error}") from error
-
-
-def _return_to(own: int) -> None:
-    """Let later forks stay in the caller's own PID namespace; the child of the block comes here, too, and may not."""
-    try:
-        call("setns", own, _UNSHARE["pid"])
-    except OSError as error:
-        if error.errno != errno.EINVAL:  # EINVAL: the asked-for namespace is above the caller's, so this is the child
-            raise SandboxError(f"no way back to the own PID namespace: {error}") from error
-    finally:
-        os.close(own)
+    return own
 
 
 def _empty_bounding_set() -> None:

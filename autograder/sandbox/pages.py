@@ -44,6 +44,44 @@ def _aligned(ranges: Iterable[tuple[int, int]]) -> Iterator[tuple[int, int]]:
             yield first, last
 
 
+def one_heap(maps: str) -> None:
+    """Have Python's allocator take its memory from the C library's heap from now on, not from a mapping for each MB.
+
+    Mappings land in the gaps between libraries, where no huge page fits. `maps` is `/proc/self/maps`; call it before
+    the large imports. Where there is no such heap, all stays as it is.
+    """
+    heap = next((line.partition("-")[0] for line in maps.splitlines() if line.endswith("[heap]")), "")
+    libc = ctypes.CDLL(None)
+    if not heap or not hasattr(libc, "sbrk"):
+        return
+    libc.sbrk.restype, libc.sbrk.argtypes = ctypes.c_void_p, [ctypes.c_ssize_t]
+    raw, arenas = _Allocator(), _ArenaAllocator()
+    ctypes.pythonapi.PyMem_GetAllocator(_RAW_DOMAIN, ctypes.byref(raw))
+    arenas.context, arenas.allocate, arenas.free = raw.context, raw.malloc, raw.free
+    ctypes.pythonapi.PyObject_SetArenaAllocator(ctypes.byref(arenas))
+    start = int(heap, 16)
+    for _ in range(_MOST):  # none of the mappings may ever be empty: it would be given back to the wrong allocator
+        _HELD.append(bytes(_LARGEST_SMALL))
+        if start <= id(_HELD[-1]) < libc.sbrk(0):
+            break
+
+
+_RAW_DOMAIN = 0
+_LARGEST_SMALL = 512 - bytes(0).__sizeof__()
+
+
+class _Allocator(ctypes.Structure):
+    """`PyMemAllocatorEx`."""
+
+    _fields_ = [(name, ctypes.c_void_p) for name in ("context", "malloc", "calloc", "realloc", "free")]
+
+
+class _ArenaAllocator(ctypes.Structure):
+    """`PyObjectArenaAllocator`. Its functions are called as those of `_Allocator` are; `free` with a size beside."""
+
+    _fields_ = [(name, ctypes.c_void_p) for name in ("context", "allocate", "free")]
+
+
 _FRESH = 8
 _HELD: list[bytes] = []
 _MOST = 200_000

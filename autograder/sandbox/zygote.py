@@ -1,14 +1,13 @@
 """A process that has imported torch once and forks a fresh, locked child for every test function.
 
 Started by `host.py` with an empty environment; holds no secret: it never sees a submission, a check or an answer,
-only "fork, with these limits" and the descriptors that the child shall have. Single-threaded, and asserts so before
-each fork. Children are reaped here and reported with their CPU time.
+only "fork, with these limits" and the descriptors that the child shall have. A process of its own forks and reaps the
+children (`template.py`); here they are watched, killed and reported with their CPU time.
 """
 
 from __future__ import annotations
 
 import contextlib
-import ctypes
 import gc
 import importlib
 import json
@@ -24,10 +23,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from autograder.sandbox import landlock, namespaces, pages, rehearsal, seccomp, surroundings
+from autograder.sandbox import landlock, namespaces, pages, rehearsal, seccomp, surroundings, template
 from autograder.sandbox.bans import Bans, install
-from autograder.sandbox.child import Jail, open_streams, run
+from autograder.sandbox.child import Jail, open_streams
 from autograder.sandbox.scratch import clear_away, clear_few
+from autograder.sandbox.template import Template, die_with_parent, read_own
 
 MAX_MESSAGE = 65536
 CLEAR_S = 2.0
@@ -54,24 +54,10 @@ def main() -> None:
     pages.fill_pools()
     pages.fill_holes()
     pages.collapse(read_own(process, "self/maps"))
+    serving = Zygote(control, template.start(jail, process), jail.namespaced, Path(settings["scratch"]))
     control.send(json.dumps({"ready": layers}).encode())
-    Zygote(control, jail, process, Path(settings["scratch"])).serve()
-
-
-PR_SET_PDEATHSIG = 1
-_LIBC = ctypes.PyDLL(None)  # made once: each of these is a new class
-
-
-def _die_with_parent() -> None:
-    _LIBC.prctl(PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
-
-
-def _fork() -> int:
-    """Fork without what Python does for the child's other threads, of which there are none: that costs 1 ms."""
-    pid: int = _LIBC.fork()
-    if pid < 0:
-        raise OSError("the zygote cannot fork: too many processes, or no memory")
-    return pid
+    serving.serve()
+    os._exit(0)  # there is nothing to take down, and Python's own way takes a third of a second
 
 
 def _leave_interrupts_to_judge() -> None:
@@ -108,12 +94,6 @@ def build_jail(settings: dict[str, Any], process: int) -> tuple[Jail, list[str]]
     return Jail(readable, "namespaces" in wanted, uid, "landlock" in wanted, program, mapped, bans), layers
 
 
-def read_own(process: int, name: str) -> str:
-    """Return a file of /proc about this process, through a descriptor that outlives the old root."""
-    with open(os.open(name, os.O_RDONLY, dir_fd=process), encoding="utf-8") as file:
-        return file.read()
-
-
 def make_bans(every: list[list[str]]) -> dict[tuple[str, ...], Bans]:
     """Return the bans that children will ask for; the first ones stay in force, which a child need only seal."""
     bans = {}
@@ -126,11 +106,11 @@ def make_bans(every: list[list[str]]) -> dict[tuple[str, ...], Bans]:
 
 @dataclass
 class Zygote:
-    """The loop: forks on request, reaps, reports."""
+    """The loop: has children forked on request, waits for their ends, reports."""
 
     control: socket.socket
-    jail: Jail
-    process: int
+    template: Template
+    namespaced: bool
     scratch: Path
     children: dict[int, tuple[int, int, Path | None]] = field(default_factory=dict)
     """Number of the child -> its pid, its pidfd, the folder to clear away after it."""
@@ -161,43 +141,26 @@ class Zygote:
             return False
         order = json.loads(message)
         if "fork" in order:
-            self._fork(order["fork"], order["limits"], (descriptors[0], descriptors[1], descriptors[2]))
+            self._fork(order["fork"], order["limits"], descriptors)
             selector.register(self.children[order["fork"]][1], selectors.EVENT_READ, order["fork"])
         elif order["kill"] in self.children:
             os.kill(self.children[order["kill"]][0], signal.SIGKILL)
         return True
 
-    def _fork(self, number: int, limits: dict[str, int], streams: tuple[int, int, int]) -> None:
-        threads = os.open("self/task", os.O_RDONLY | os.O_DIRECTORY, dir_fd=self.process)
-        alone = len(os.listdir(threads)) == 1
-        assert alone, "the zygote must be single-threaded to fork safely"
-        os.close(threads)
-        folder = None if self.jail.namespaced else Path(tempfile.mkdtemp(prefix="submission-", dir=self.scratch))
-        with namespaces.own_pid_namespace() if self.jail.namespaced else contextlib.nullcontext():
-            pid = _fork()
-            if pid == 0:
-                self._become_child(streams, limits, folder)
+    def _fork(self, number: int, limits: dict[str, int], streams: list[int]) -> None:
+        folder = None if self.namespaced else Path(tempfile.mkdtemp(prefix="submission-", dir=self.scratch))
+        pid = self.template.fork({"limits": limits, "scratch": str(folder or self.scratch)}, streams)
         for descriptor in streams:
             os.close(descriptor)
         self.children[number] = (pid, os.pidfd_open(pid), folder)
 
-    def _become_child(self, streams: tuple[int, int, int], limits: dict[str, int], folder: Path | None) -> None:
-        try:
-            _die_with_parent()
-            _prefer_for_oom(self.process)
-            run(streams, self.jail, limits, folder or self.scratch)
-        except BaseException as error:  # noqa: BLE001 - nothing may return into the zygote's loop from here
-            os.write(2, f"sandbox: {type(error).__name__}: {error}\n".encode())
-            os._exit(1)
-
     def _reap(self, number: int) -> None:
         pid, descriptor, folder = self.children.pop(number)
-        _, status, usage = os.wait4(pid, 0)
+        status, cpu_s = self.template.reap(pid)
         os.close(descriptor)
         if folder is not None:
             self._clear_away(folder)
-        report = {"ended": number, "status": status, "cpu_s": usage.ru_utime + usage.ru_stime}
-        self.control.send(json.dumps(report).encode())
+        self.control.send(json.dumps({"ended": number, "status": status, "cpu_s": cpu_s}).encode())
 
     def _clear_away(self, folder: Path) -> None:
         """Remove a child's folder; what takes long goes on by itself, so that the next child need not wait for it."""
@@ -206,7 +169,7 @@ class Zygote:
                 return
         cleaner = os.fork()
         if cleaner == 0:
-            _die_with_parent()
+            die_with_parent()
             with contextlib.suppress(OSError):  # what cannot be removed now goes with the zygote's own folder
                 clear_away(folder)
             os._exit(0)
@@ -214,16 +177,6 @@ class Zygote:
         select.select([descriptor], [], [], CLEAR_S)
         os.close(descriptor)
         self.cleaners = [pid for pid in [*self.cleaners, cleaner] if os.waitpid(pid, os.WNOHANG)[0] == 0]
-
-
-def _prefer_for_oom(process: int) -> None:
-    """When the machine runs out of memory, this child is to die and not the judge."""
-    try:
-        score = os.open("self/oom_score_adj", os.O_WRONLY, dir_fd=process)
-    except OSError:
-        return
-    os.write(score, b"1000")
-    os.close(score)
 
 
 if __name__ == "__main__":

@@ -63,13 +63,17 @@ ENTERED = """
             return errno.errorcode[error.errno]
 
     def fork(work):
-        with namespaces.own_pid_namespace():
-            child = os.fork()
-            if child == 0:
-                try:
-                    work()
-                finally:
-                    os._exit(1)
+        apart, back = namespaces.pid_namespaces()
+        if apart:
+            assert apart() == 0
+        child = os.fork()
+        if child == 0:
+            try:
+                work()
+            finally:
+                os._exit(1)
+        if back:
+            assert back() == 0
         return child
 
     def in_child(work):
