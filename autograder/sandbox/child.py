@@ -12,16 +12,17 @@ import random
 import resource
 import sys
 import tempfile
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import NoReturn
 
 import torch
 
 from autograder.sandbox import landlock, loading, namespaces, seccomp, standins, surroundings, wire
 from autograder.sandbox.bans import Bans
-from autograder.sandbox.order import EarlierModule, from_bytes, to_bytes
+from autograder.sandbox.order import Order, from_bytes
 from autograder.sandbox.worker import Executor, describe
 
 CHANNEL = 3
@@ -31,7 +32,8 @@ CHANNEL = 3
 class Jail:
     """How children of this zygote are locked in; made once, before the first fork."""
 
-    readable: tuple[Path, ...]
+    readable: tuple[landlock.Place, ...]
+    """Open at successive descriptors, until the child has locked itself."""
     namespaced: bool
     """The zygote lives in namespaces and a root of its own."""
     uid: int | None
@@ -46,52 +48,48 @@ class Jail:
 
 def run(streams: tuple[int, int, int], jail: Jail, limits: Mapping[str, int], scratch: Path) -> NoReturn:
     """Serve one judge over the channel until it hangs up; never returns."""
-    _arrange_descriptors(streams)
+    _arrange_descriptors(streams, jail.readable)
     frame = _read_frame()
     if frame is None:
         os._exit(0)
-    order = wire.unpack(frame, wire.Plain())
-    executor, answer = _prepare(order, jail, limits, scratch)
+    executor, answer = _prepare(Order.read(frame), jail, limits, scratch)
     _write(answer)
     while executor is not None and (frame := _read_frame()) is not None:
         _write(executor.reply(frame))
     os._exit(0)
 
 
-def _prepare(
-    order: Mapping[str, Any], jail: Jail, limits: Mapping[str, int], scratch: Path
-) -> tuple[Executor | None, bytes]:
+def _prepare(order: Order, jail: Jail, limits: Mapping[str, int], scratch: Path) -> tuple[Executor | None, bytes]:
     if jail.namespaced:
         namespaces.own_scratch(scratch, limits["scratch_mb"], limits["scratch_files"], jail.uid)
     else:
         os.chdir(scratch)  # a student's `open("model.pt", "w")` belongs here
         os.environ["TMPDIR"] = tempfile.tempdir = str(scratch)
-    loading.write_files({name: to_bytes(content) for name, content in order["files"].items()}, scratch)
-    earlier = [EarlierModule(*each) for each in order["earlier"]]
-    stand_ins = [*order["stand_ins"], *(name for each in earlier for name in each.stand_ins)]
-    banned = _enforce_bans(jail, tuple(order["bans"]), stand_ins)
-    torch.set_default_dtype(getattr(torch, order["dtype"]))
-    random.seed(order["seed"])
-    torch.default_generator.manual_seed(order["seed"])  # torch.manual_seed looks for every accelerator there is: 2 ms
+    loading.write_files({name: text.encode() for name, text in order.files.items()}, scratch)
+    stand_ins = [*order.stand_ins, *(name for each in order.earlier for name in each.stand_ins)]
+    banned = _enforce_bans(jail, order.bans, stand_ins)
+    torch.set_default_dtype(getattr(torch, order.dtype))
+    random.seed(order.seed)
+    torch.default_generator.manual_seed(order.seed)  # torch.manual_seed looks for every accelerator there is: 2 ms
     lock(jail, limits, scratch)
     _write(wire.pack({"locked": True}, wire.Plain()))  # until here a failure is ours, from here on the submission's
     try:
-        written = [each.name for each in earlier if each.written]
-        code = to_bytes(order["code"]) or loading.compile_submission(scratch, order["module"], *written)
-        with surroundings.settled(order["module"]):
+        written = [each.name for each in order.earlier if each.written]
+        code = order.code or loading.compile_submission(scratch, order.module, *written)
+        with surroundings.settled(order.module):
             module = loading.import_submission(
                 scratch,
-                order["module"],
+                order.module,
                 code,
-                order["importable"],
+                order.importable,
                 inert=True,
-                first=lambda: standins.provide_earlier(earlier, banned),
+                first=lambda: standins.provide_earlier(order.earlier, banned),
             )
-        for name in order["stand_ins"]:
+        for name in order.stand_ins:
             standins.set_stand_in(module, name, banned)
     except BaseException as error:  # noqa: BLE001 - importing a submission runs it: whatever it raises is data
         return None, wire.pack({"error": describe(error, str(scratch))}, wire.Plain())
-    compiled = None if order["code"].numel() else from_bytes(code)
+    compiled = None if order.code else from_bytes(code)
     return Executor(module, scratch, banned.refused), wire.pack({"loaded": True, "code": compiled}, wire.Plain())
 
 
@@ -108,7 +106,7 @@ def _enforce_bans(jail: Jail, names: tuple[str, ...], stand_ins: Iterable[str]) 
 
 def lock(jail: Jail, limits: Mapping[str, int], scratch: Path) -> None:
     """Give up everything that a submission does not need, for good."""
-    namespaces.drop_privileges(jail.uid)
+    namespaces.drop_privileges(jail.uid, barred=True)
     cpu_s = limits["cpu_s"]
     resource.setrlimit(resource.RLIMIT_CPU, (cpu_s, cpu_s + 1))
     memory = jail.address_space + limits["memory_mb"] * 2**20
@@ -119,17 +117,20 @@ def lock(jail: Jail, limits: Mapping[str, int], scratch: Path) -> None:
     resource.setrlimit(resource.RLIMIT_FSIZE, (disk, disk))
     if jail.landlocked:
         landlock.restrict(jail.readable, [scratch, Path("/dev/null")])
+        os.closerange(CHANNEL + 1, 4096)
     if jail.filter is not None:
         seccomp.install(jail.filter)
 
 
-def _arrange_descriptors(streams: tuple[int, int, int]) -> None:
-    """Leave open: nothing on stdin, the judge's pipes on stdout and stderr, the channel."""
+def _arrange_descriptors(streams: tuple[int, int, int], places: Sequence[landlock.Place]) -> None:
+    """Leave open: nothing on stdin, the judge's pipes on stdout and stderr, the channel; places until `lock`."""
     channel, stdout, stderr = (fcntl.fcntl(descriptor, fcntl.F_DUPFD, 100) for descriptor in streams)
     nothing = os.open("/dev/null", os.O_RDONLY)
     for source, target in ((nothing, 0), (stdout, 1), (stderr, 2), (channel, CHANNEL)):
         os.dup2(source, target)
-    os.closerange(CHANNEL + 1, 4096)
+    kept = sorted(place.descriptor for place in places)
+    for first, last in pairwise([CHANNEL, *kept, 4096]):
+        os.closerange(first + 1, last)
 
 
 def open_streams() -> None:

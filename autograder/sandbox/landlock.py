@@ -13,6 +13,8 @@ import stat
 import struct
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 
 from autograder.errors import SandboxError
@@ -45,7 +47,26 @@ def abi() -> int:
         return 0
 
 
-def restrict(read: Sequence[Path], write: Sequence[Path]) -> None:
+@dataclass(frozen=True, slots=True)
+class Place:
+    """A file or folder that was opened before it is given to `restrict`, which is quicker there."""
+
+    descriptor: int
+    is_folder: bool
+
+
+def open_places(paths: Sequence[Path], lowest: int) -> tuple[Place, ...]:
+    """Return those of the paths that exist, opened for `restrict` alone, as descriptors from `lowest` on."""
+    places: list[Place] = []
+    for path in paths:
+        with suppress(FileNotFoundError, NotADirectoryError):
+            opened = os.open(path, os.O_PATH | os.O_CLOEXEC)
+            places.append(Place(os.dup2(opened, lowest + len(places), inheritable=False), _is_folder(opened)))
+            os.close(opened)
+    return tuple(places)
+
+
+def restrict(read: Sequence[Path | Place], write: Sequence[Path]) -> None:
     """Leave the calling thread, for good, with reading below `read` and with reading and writing below `write`.
 
     Nothing may be executed; no TCP port bound or connected (ABI 4), no device driven by ioctl (5), no abstract socket
@@ -61,7 +82,7 @@ def restrict(read: Sequence[Path], write: Sequence[Path]) -> None:
         raise SandboxError(f"Landlock could not confine the process: {error}; its kernel ABI is {version}") from error
 
 
-def _restrict(version: int, read: Sequence[Path], write: Sequence[Path]) -> None:
+def _restrict(version: int, read: Sequence[Path | Place], write: Sequence[Path]) -> None:
     attributes = _attributes(version)
     ruleset = _syscall(_CREATE_RULESET, attributes, len(attributes), 0)
     try:
@@ -86,17 +107,27 @@ def _attributes(version: int) -> bytes:
     return whole[: 24 if version >= 6 else 16 if version >= 4 else 8]
 
 
-def _allow(ruleset: int, path: Path, rights: int) -> None:
+def _allow(ruleset: int, path: Path | Place, rights: int) -> None:
+    if isinstance(path, Place):
+        _add_rule(ruleset, path, rights)
+        return
     try:
         descriptor = os.open(path, os.O_PATH | os.O_CLOEXEC)
     except (FileNotFoundError, NotADirectoryError):
         return
     try:
-        if not stat.S_ISDIR(os.fstat(descriptor).st_mode):
-            rights &= _OF_A_FILE
-        _syscall(_ADD_RULE, ruleset, _PATH_BENEATH, struct.pack("=Qi", rights, descriptor), 0)
+        _add_rule(ruleset, Place(descriptor, _is_folder(descriptor)), rights)
     finally:
         os.close(descriptor)
+
+
+def _is_folder(descriptor: int) -> bool:
+    return stat.S_ISDIR(os.fstat(descriptor).st_mode)
+
+
+def _add_rule(ruleset: int, place: Place, rights: int) -> None:
+    rights = rights if place.is_folder else rights & _OF_A_FILE
+    _syscall(_ADD_RULE, ruleset, _PATH_BENEATH, struct.pack("=Qi", rights, place.descriptor), 0)
 
 
 def _no_new_privileges() -> None:

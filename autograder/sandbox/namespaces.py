@@ -125,13 +125,24 @@ def own_scratch(path: Path, size_mb: int, inodes: int, uid: int | None = None) -
         os.chdir(path)  # a student's `open("model.pt", "w")` belongs here
 
 
-def drop_privileges(uid: int | None) -> None:
+def bar_new_privileges() -> None:
+    """Have no program that is started from here on, or by children, gain a capability. Raises `SandboxError`.
+
+    Once in the zygote: `drop_privileges` then need not take away forty, one by one.
+    """
+    with explained("the capabilities that programs may gain could not be taken away"):
+        _empty_bounding_set()
+
+
+def drop_privileges(uid: int | None, *, barred: bool = False) -> None:
     """In the child: become `uid` (None: stay who we are) and give up every capability for good. Raises `SandboxError`.
 
-    The process also becomes undumpable, since a core dump would run a program of the host's as root.
+    `barred`: `bar_new_privileges` was called. The process also becomes undumpable, since a core dump would run a
+    program of the host's as root.
     """
     with explained(f"privileges could not be dropped to those of uid {os.getuid() if uid is None else uid}"):
-        _empty_bounding_set()
+        if not barred:
+            _empty_bounding_set()
         call("prctl", _PR_CAP_AMBIENT, _PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0)
         if uid is not None:
             os.setgroups([])

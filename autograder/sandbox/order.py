@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Self
 
 import numpy as np
 import torch
@@ -40,19 +42,43 @@ class Order:
     """Modules of earlier assignments, each before those that may import it."""
 
     def frame(self) -> bytes:
-        """The order as bytes."""
+        """The order as bytes, in the wire's frame. It holds no tensors, so it needs none of what those need."""
+        contents = {name: text.encode() for name, text in self.files.items()}
         document = {
-            "files": {name: from_bytes(text.encode()) for name, text in self.files.items()},
+            "files": {name: len(content) for name, content in contents.items()},
             "module": self.module,
             "dtype": self.dtype,
             "seed": self.seed,
-            "bans": list(self.bans),
-            "stand_ins": list(self.stand_ins),
-            "importable": list(self.importable),
-            "code": from_bytes(self.code),
-            "earlier": [[each.name, each.written, list(each.stand_ins)] for each in self.earlier],
+            "bans": self.bans,
+            "stand_ins": self.stand_ins,
+            "importable": self.importable,
+            "code": len(self.code),
+            "earlier": [[each.name, each.written, each.stand_ins] for each in self.earlier],
         }
-        return wire.pack(document, wire.Plain())
+        text, rest = json.dumps(document).encode(), b"".join([*contents.values(), self.code])
+        return wire.HEADER.pack(len(text), len(rest)) + text + rest
+
+    @classmethod
+    def read(cls, frame: bytes) -> Self:
+        """Return the order of a frame that the judge wrote."""
+        length, _ = wire.HEADER.unpack_from(frame)
+        position = wire.HEADER.size + length
+        document = json.loads(frame[wire.HEADER.size : position])
+        files = {}
+        for name, size in document["files"].items():
+            files[name] = frame[position : position + size].decode()
+            position += size
+        return cls(
+            files,
+            document["module"],
+            document["dtype"],
+            document["seed"],
+            tuple(document["bans"]),
+            tuple(document["stand_ins"]),
+            tuple(document["importable"]),
+            frame[position : position + document["code"]],
+            tuple(EarlierModule(name, written, tuple(names)) for name, written, names in document["earlier"]),
+        )
 
 
 def from_bytes(content: bytes) -> torch.Tensor:

@@ -15,7 +15,7 @@ from typing import Any
 
 import torch
 
-from autograder.sandbox import loading, wire
+from autograder.sandbox import loading
 from autograder.sandbox.faults import StudentFault
 from autograder.sandbox.order import Order
 from autograder.sandbox.remote import LocalTransport, Session, read_state, train
@@ -141,7 +141,7 @@ def rehearse(folder: Path, *, trains: bool) -> None:
     try:
         for number in range(ROUNDS):
             torch.set_default_dtype((torch.float32, torch.float64)[number % 2])
-            wire.unpack(order.frame(), wire.Plain())
+            Order.read(order.frame())
             _play(_load(folder), folder, OPTIMIZERS if trains else ())
     finally:
         torch.set_default_dtype(before)

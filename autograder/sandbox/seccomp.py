@@ -9,6 +9,7 @@ nothing: it meets the same filter.
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import errno
 import functools
@@ -76,6 +77,9 @@ _NARROW = (
 """`prlimit64` only asks, and only about itself; `tgkill` (how `abort` raises) reaches only the own process; `fcntl`
 F_SETFL may not ask for signals (O_ASYNC). The channel is read and written as a file; no socket call is needed."""
 
+_TREE = 2
+"""Search for a call's number, do not walk a list: the kernel tries every number when a child installs the filter."""
+
 _NOT_IMPLEMENTED = ("clone3",)
 """Its flags lie in memory, where a filter cannot read them; glibc falls back to `clone` on ENOSYS."""
 
@@ -109,6 +113,8 @@ def build_filter() -> bytes:
     library: Any = importlib.import_module("pyseccomp")
     rules = library.SyscallFilter(library.ERRNO(errno.EPERM))
     rules.set_attr(library.Attr.ACT_BADARCH, library.KILL_PROCESS)
+    with contextlib.suppress(OSError, ValueError, AttributeError):  # libseccomp before 2.5 knows lists only
+        rules.set_attr(library.Attr.CTL_OPTIMIZE, _TREE)
     for call in allowed():
         _add(library, rules, library.ALLOW, call)
     for name in _NOT_IMPLEMENTED:

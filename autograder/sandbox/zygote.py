@@ -33,6 +33,8 @@ MAX_MESSAGE = 65536
 CLEAR_S = 2.0
 OPTIMIZERS_IMPORT = ("torch._dynamo", "torch._subclasses.fake_tensor")
 """What torch imports with the first optimizer: 1.1 s, and from where a locked child may not read."""
+FIRST_PLACE = 200
+"""Above the descriptors that a child arranges."""
 MAX_TASKS = 512
 """Processes and threads of one user at a time: a bomb of threads must not take all numbers that the machine has."""
 
@@ -90,8 +92,10 @@ def build_jail(settings: dict[str, Any], process: int) -> tuple[Jail, list[str]]
         if {"user", "uid"} & {*entered.layers}:  # else the judge's own processes would count
             resource.setrlimit(resource.RLIMIT_NPROC, (MAX_TASKS, MAX_TASKS))
         layers += [f"{name} namespace" for name in entered.layers if name != "uid"] + ["uid"] * (uid is not None)
+    namespaces.bar_new_privileges()
+    places = landlock.open_places(readable, FIRST_PLACE) if "landlock" in wanted else ()
     mapped = int(read_own(process, "self/statm").split()[0]) * resource.getpagesize()
-    return Jail(readable, "namespaces" in wanted, uid, "landlock" in wanted, program, mapped, bans), layers
+    return Jail(places, "namespaces" in wanted, uid, "landlock" in wanted, program, mapped, bans), layers
 
 
 def make_bans(every: list[list[str]]) -> dict[tuple[str, ...], Bans]:
