@@ -26,6 +26,7 @@ from autograder.sandbox.order import Order, from_bytes
 from autograder.sandbox.worker import Executor, describe
 
 CHANNEL = 3
+LOCKED = wire.pack({"locked": True}, wire.Plain())
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +73,7 @@ def _prepare(order: Order, jail: Jail, limits: Mapping[str, int], scratch: Path)
     random.seed(order.seed)
     torch.default_generator.manual_seed(order.seed)  # torch.manual_seed looks for every accelerator there is: 2 ms
     lock(jail, limits, scratch)
-    _write(wire.pack({"locked": True}, wire.Plain()))  # until here a failure is ours, from here on the submission's
+    _write(LOCKED)  # until here a failure is ours, from here on the submission's
     try:
         written = [each.name for each in order.earlier if each.written]
         code = order.code or loading.compile_submission(scratch, order.module, *written)
