@@ -96,10 +96,11 @@ class Ledger:
         """Keep `result` for ever; one that is there already stays, and a grader error is never kept."""
         if result.outcome is Outcome.GRADER_ERROR or self.get(key) is not None:
             return
-        body = _plain(result)
-        stored = {"format": 1, "key": key, "sha256": hashlib.sha256(_canonical(body)).hexdigest(), "result": body}
+        body = _canonical(_plain(result))
+        head = f'{{"format":1,"key":"{key}","result":'.encode()
+        tail = f',"sha256":"{hashlib.sha256(body).hexdigest()}"}}'.encode()
         # not forced to the disk: what a power failure cuts short has a wrong digest, and is measured again
-        _write(self._path(key), _canonical(stored), forced=False)
+        _write(self._path(key), head + body + tail, forced=False)
 
     def keep(self, kind: Kind, key: str, content: bytes) -> None:
         """Keep what belongs to a measurement (its transcript, a diagnosis); what is there already is replaced."""
@@ -217,6 +218,10 @@ def _opened(key: str, content: bytes) -> CheckResult:
 
 def _plain(value: Any) -> Any:
     """`value` in JSON's own types: records as objects, infinities by name, text without lone surrogates."""
+    if isinstance(value, str):  # enums included; first, for most are
+        return value.encode("utf-8", "backslashreplace").decode("utf-8")
+    if isinstance(value, int | None):
+        return value
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         return {field.name: _plain(getattr(value, field.name)) for field in dataclasses.fields(value)}
     if isinstance(value, Mapping):
@@ -225,8 +230,6 @@ def _plain(value: Any) -> Any:
         return [_plain(inner) for inner in value]
     if isinstance(value, datetime):
         return value.isoformat()
-    if isinstance(value, str):  # enums included
-        return value.encode("utf-8", "backslashreplace").decode("utf-8")
     if isinstance(value, float) and not math.isfinite(value):
         return "NaN" if math.isnan(value) else "Infinity" if value > 0 else "-Infinity"
     return value
@@ -239,8 +242,11 @@ def _canonical(plain: Any) -> bytes:
 def _write(path: Path, content: bytes, *, forced: bool = True) -> None:
     """Replace `path` by `content` in one step, so that a killed run leaves the old file or the new one."""
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=".", suffix=".tmp")
+        try:
+            descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=".", suffix=".tmp")
+        except FileNotFoundError:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=".", suffix=".tmp")
         temporary = Path(name)
         try:
             with os.fdopen(descriptor, "wb") as file:
@@ -249,8 +255,9 @@ def _write(path: Path, content: bytes, *, forced: bool = True) -> None:
                 if forced:
                     os.fsync(file.fileno())
             temporary.replace(path)
-        finally:
+        except BaseException:
             temporary.unlink(missing_ok=True)
+            raise
     except OSError as error:
         message = f"{path} cannot be written ({error.strerror}); free space or mend permissions, then run again"
         raise LedgerError(message) from error

@@ -102,7 +102,9 @@ class Pipeline:
         }
         self._rounds = Rounds(self.assignment, self._ledger, [each.folder for each in earlier])
         self._check_files: CheckFiles | None = None
-        gc.collect()
+        self._known_keys: tuple[Job, EarlierWork, dict[str, str]] | None = None
+        if gc.get_freeze_count():  # else all there is comes from imports, where to look for garbage costs 0.3 s
+            gc.collect()
         gc.freeze()  # torch's half a million objects live as long as we do: no collection need look at them again
 
     def train_regardless(self, job: Job) -> tuple[CheckResult, ...]:
@@ -226,15 +228,22 @@ class Pipeline:
         )
 
     def _keys(self, job: Job, work: EarlierWork = NOTHING_EARLIER) -> dict[str, str]:
+        """The key of each check's measurement, made once a submission."""
+        if self._known_keys is None or self._known_keys[0] is not job or self._known_keys[1] != work:
+            self._known_keys = job, work, self._make_keys(job, work)
+        return self._known_keys[2]
+
+    def _make_keys(self, job: Job, work: EarlierWork) -> dict[str, str]:
         used, limits, secret_sha256 = self.settings, self.assignment.limits, fingerprint(job.secret)
         sandbox = {"confinement": used.confinement, "layers": " ".join(used.layers), "limits": repr(limits)}
         sandbox |= {"importable": " ".join(self.assignment.importable), "preload": " ".join(self.assignment.preload)}
         sandbox |= self._earlier_in_use(job, work)
         own = {name: content for name, content in job.submission.files.items() if name in self.assignment.files}
+        submission = files_digest(own) if self.assignment.builds_on else job.submission.digest
         return {
             check.id: measurement_key(
                 KeyParts(
-                    submission=files_digest(own) if self.assignment.builds_on else job.submission.digest,
+                    submission=submission,
                     check=check.digest,
                     needs=self._needs[check.id],
                     solution=self._solution,

@@ -50,7 +50,6 @@ def main() -> None:
     process = os.open("/proc", os.O_RDONLY | os.O_DIRECTORY)
     jail, layers = build_jail(settings, process)
     open_streams()
-    gc.collect()
     gc.freeze()
     gc.enable()
     pages.fill_pools()
