@@ -217,15 +217,8 @@ class Pipeline:
 
     def _run_info(self, job: Job) -> RunInfo:
         used = self.settings
-        return RunInfo(
-            used.confinement,
-            used.layers,
-            used.missing,
-            used.device,
-            torch.__version__,
-            __version__,
-            fingerprint(job.secret),
-        )
+        own = torch.__version__, __version__, fingerprint(job.secret)
+        return RunInfo(used.confinement, used.layers, used.missing, used.device, *own)
 
     def _keys(self, job: Job, work: EarlierWork = NOTHING_EARLIER) -> dict[str, str]:
         """The key of each check's measurement, made once a submission."""

@@ -35,6 +35,7 @@ class Template:
     """The zygote's end of the process that is forked."""
 
     channel: socket.socket
+    pid: int
 
     def fork(self, order: dict[str, Any], streams: Sequence[int]) -> int:
         """Return the pid of a new child, which owns the streams and has the order."""
@@ -50,6 +51,11 @@ class Template:
         _, status, user_s, user_us, system_s, system_us = _ANSWER.unpack_from(self._answer())
         return status, user_s + system_s + (user_us + system_us) / 1e6
 
+    def close(self) -> None:
+        """End it; it is gone when this returns."""
+        self.channel.close()
+        os.waitpid(self.pid, 0)
+
     def _answer(self) -> bytes:
         answer = self.channel.recv(MAX_ORDER)
         if not answer:
@@ -64,12 +70,13 @@ def start(jail: Jail, process: int) -> Template:
     assert alone, "the zygote must be single-threaded to fork safely"
     os.close(threads)
     ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-    if _LIBC.fork() == 0:
+    pid: int = _LIBC.fork()
+    if pid == 0:
         die_with_parent()
         ours.close()
         _serve(theirs.fileno(), jail, process)
     theirs.close()
-    return Template(ours)
+    return Template(ours, pid)
 
 
 def read_own(process: int, name: str) -> str:

@@ -128,6 +128,7 @@ class Zygote:
                 pass
         for pid, _, _ in self.children.values():
             os.kill(pid, signal.SIGKILL)
+        self.template.close()
 
     def _step(self, selector: selectors.BaseSelector) -> bool:
         for key, _ in selector.select():

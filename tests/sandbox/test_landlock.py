@@ -35,7 +35,9 @@ def tried(lines: str, read: Path, write: Path) -> dict[str, str]:
         read, write = map(Path, sys.argv[1:3])
         null = open("/dev/null")
         (write / "old").write_text("old")
-        landlock.restrict([read, read / "absent"], [write])
+        opened = landlock.open_places([read / "absent", read], 50)
+        assert [place.descriptor for place in opened] == [50]
+        landlock.restrict(opened, [write])
         answers = {}
         for line in sys.argv[3].splitlines():
             try:
@@ -212,7 +214,7 @@ def test_no_descriptor_is_left_open(readable: Path, scratch: Path) -> None:
     """The lowest free descriptor is the same before and after: the ruleset and the paths are closed."""
     lines = """
         before = os.dup(0); os.close(before)
-        landlock.restrict([read], [write])
+        landlock.restrict([read, read / "absent"], [write])
         after = os.dup(0)
         assert before == after
     """
