@@ -7,8 +7,9 @@ still gets a small one.
 
 from __future__ import annotations
 
+import atexit
 import ctypes
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 
 HUGE = 2 << 20
 _MADV_COLLAPSE = 25
@@ -44,28 +45,40 @@ def _aligned(ranges: Iterable[tuple[int, int]]) -> Iterator[tuple[int, int]]:
             yield first, last
 
 
-def one_heap(maps: str) -> None:
+def one_heap(maps: str) -> Callable[[], None]:
     """Have Python's allocator take its memory from the C library's heap from now on, not from a mapping for each MB.
 
     Mappings land in the gaps between libraries, where no huge page fits. `maps` is `/proc/self/maps`; call it before
-    the large imports. Where there is no such heap, all stays as it is.
+    the large imports. The function that is returned brings the old way back; call it before any code but ours runs,
+    which may give back memory of the old mappings. Where there is no such heap, all stays as it is.
     """
     heap = next((line.partition("-")[0] for line in maps.splitlines() if line.endswith("[heap]")), "")
     libc = ctypes.CDLL(None)
     if not heap or not hasattr(libc, "sbrk"):
-        return
+        return lambda: None
     libc.sbrk.restype, libc.sbrk.argtypes = ctypes.c_void_p, [ctypes.c_ssize_t]
-    raw, arenas = _Allocator(), _ArenaAllocator()
+    raw, before = _Allocator(), _ArenaAllocator()
     ctypes.pythonapi.PyMem_GetAllocator(_RAW_DOMAIN, ctypes.byref(raw))
-    arenas.context, arenas.allocate, arenas.free = raw.context, raw.malloc, raw.free
+    ctypes.pythonapi.PyObject_GetArenaAllocator(ctypes.byref(before))
+    aligned = ctypes.cast(libc.aligned_alloc, ctypes.c_void_p)
+    arenas = _ArenaAllocator(_POOL, aligned, raw.free)  # the first is an argument of both; `free` takes no notice
     ctypes.pythonapi.PyObject_SetArenaAllocator(ctypes.byref(arenas))
     start = int(heap, 16)
-    for _ in range(_MOST):  # none of the mappings may ever be empty: it would be given back to the wrong allocator
+    for _ in range(_MOST):  # none of the mappings may be empty meanwhile: it would be given to the wrong allocator
         _HELD.append(bytes(_LARGEST_SMALL))
         if start <= id(_HELD[-1]) < libc.sbrk(0):
             break
 
+    def settle() -> None:
+        """Memory of the heap, too, goes back page by page from now on, and the heap never uses that stretch again."""
+        ctypes.pythonapi.PyObject_SetArenaAllocator(ctypes.byref(before))
 
+    atexit.register(settle)
+    return settle
+
+
+_POOL = 1 << 14
+"""Python cuts its memory into pieces of this size, which are aligned to it."""
 _RAW_DOMAIN = 0
 _LARGEST_SMALL = 512 - bytes(0).__sizeof__()
 
@@ -77,7 +90,7 @@ class _Allocator(ctypes.Structure):
 
 
 class _ArenaAllocator(ctypes.Structure):
-    """`PyObjectArenaAllocator`. Its functions are called as those of `_Allocator` are; `free` with a size beside."""
+    """`PyObjectArenaAllocator`. Its `free` is called as that of `_Allocator` is, with a size beside."""
 
     _fields_ = [(name, ctypes.c_void_p) for name in ("context", "allocate", "free")]
 

@@ -19,9 +19,10 @@ import signal
 import socket
 import sys
 import tempfile
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 from autograder.sandbox import landlock, namespaces, pages, rehearsal, seccomp, surroundings, template
 from autograder.sandbox.bans import Bans, install
@@ -39,8 +40,11 @@ MAX_TASKS = 512
 """Processes and threads of one user at a time: a bomb of threads must not take all numbers that the machine has."""
 
 
-def main() -> None:
-    """Serve the judge that holds the other end of the control socket; return when it hangs up."""
+def main(settle: Callable[[], None]) -> NoReturn:
+    """Serve the judge that holds the other end of the control socket; end when it hangs up.
+
+    `settle` ends what `pages.one_heap` began.
+    """
     control = socket.socket(fileno=int(sys.argv[1]))
     settings = json.loads(control.recv(MAX_MESSAGE))
     _leave_interrupts_to_judge()
@@ -54,6 +58,7 @@ def main() -> None:
     gc.enable()
     pages.fill_pools()
     pages.fill_holes()
+    settle()
     pages.collapse(read_own(process, "self/maps"))
     serving = Zygote(control, template.start(jail, process), jail.namespaced, Path(settings["scratch"]))
     control.send(json.dumps({"ready": layers}).encode())
@@ -181,7 +186,3 @@ class Zygote:
         select.select([descriptor], [], [], CLEAR_S)
         os.close(descriptor)
         self.cleaners = [pid for pid in [*self.cleaners, cleaner] if os.waitpid(pid, os.WNOHANG)[0] == 0]
-
-
-if __name__ == "__main__":
-    main()
