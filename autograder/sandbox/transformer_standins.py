@@ -69,7 +69,7 @@ def causal_mask(length: int, device: torch.device | str | None = None) -> Tensor
 
 def scaled_dot_product_attention(q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None = None) -> Tensor:
     """Context (..., T, d), as torch's function of this name."""
-    return F.scaled_dot_product_attention(q, k, v, mask)
+    return F.scaled_dot_product_attention(q, k, v, attn_mask=mask)
 
 
 class MultiHeadAttention(nn.Module):
@@ -108,7 +108,8 @@ class FeedForward(nn.Module):
 
     def __init__(self, d_model: int, d_ff: int, activation: Activation = "relu") -> None:
         super().__init__()
-        self.linear1, self.linear2 = nn.Linear(d_model, d_ff), nn.Linear(d_ff, d_model)
+        self.linear1 = nn.Linear(d_model, d_ff)
+        self.linear2 = nn.Linear(d_ff, d_model)
         self.activation = activation
 
     def forward(self, x: Tensor) -> Tensor:
@@ -126,8 +127,8 @@ class _Layer(nn.Module):
     ) -> None:  # fmt: skip
         super().__init__()
         self.self_attn = MultiHeadAttention(d_model, heads)
-        self.feed_forward = FeedForward(d_model, d_ff, activation)
-        self.norm1, self.norm2 = LayerNorm(d_model, eps), LayerNorm(d_model, eps)
+        self.feed_forward = FeedForward(d_model, d_ff, activation=activation)
+        self.norm1, self.norm2 = (LayerNorm(d_model, eps=eps) for _ in range(2))
         self.heads, self.dropout = heads, dropout
         self.options: dict[str, Any] = {"d_model": d_model, "nhead": heads, "dim_feedforward": d_ff} | {
             "activation": activation, "layer_norm_eps": eps, "norm_first": norm_first, "batch_first": True,
@@ -212,9 +213,10 @@ class Transformer(nn.Module):
         self.d_model, self.heads, self.pad, self.dropout = d_model, heads, pad, nn.Dropout(dropout)
         self.src_embedding, self.tgt_embedding = (TokenEmbedding(size, d_model) for size in (src_vocab, tgt_vocab))
         self.positions = PositionalEncoding(d_model, max_len)
-        self.encoder = TransformerEncoder(d_model, heads, d_ff, num_layers, dropout, norm_first)
-        self.decoder = TransformerDecoder(d_model, heads, d_ff, num_layers, dropout, norm_first)
-        self.out = nn.Linear(d_model, tgt_vocab)
+        sizes = (d_model, heads, d_ff, num_layers)
+        options: dict[str, Any] = {"dropout": dropout, "norm_first": norm_first}
+        self.encoder, self.decoder = TransformerEncoder(*sizes, **options), TransformerDecoder(*sizes, **options)
+        self.out = nn.Linear(in_features=d_model, out_features=tgt_vocab)
         for linear in [self.out] * tie:
             linear.weight = self.tgt_embedding.embedding.weight
 

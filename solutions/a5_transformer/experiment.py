@@ -71,8 +71,8 @@ def time_against_length() -> None:
 def run(cell: nn.Module, x: Tensor) -> Tensor:
     """All states of a recurrent cell, one step after the other."""
     h, states = torch.zeros(x.shape[0], x.shape[2]), []
-    for t in range(x.shape[1]):
-        h = cell(x[:, t], h)
+    for step in x.unbind(dim=1):
+        h = cell(step, h)
         states.append(h)
     return torch.stack(states, dim=1)
 

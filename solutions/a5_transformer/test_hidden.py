@@ -238,8 +238,8 @@ def test_feed_forward_activations(student, reference, draw):
 
 
 def mask_for(draw: Draw, batch: int, keys: int) -> Tensor:
-    """A mask (B, 1, 1, S) that leaves every sentence a key and hides one in all sentences but the first."""
-    lengths = draw.lengths(batch, high=keys)
+    """A mask (B, 1, 1, S) that leaves every sentence a key and hides one or more in all sentences but the first."""
+    lengths = draw.ints(batch, low=1, high=keys)
     lengths[0] = keys
     return (torch.arange(keys) < lengths[:, None])[:, None, None]
 
@@ -656,7 +656,7 @@ def test_knows_no_answers(student, reference, draw):
     loss = reference.sequence_loss(model(src, tgt[:, :-1]), tgt[:, 1:], 0)
     # Right: 1.20 to 1.30. Not learning, whatever the loop reports: ln 8 = 2.08; mistakes 3.4 and more, since what has
     # learned to read the answers (reported: 0.001) knows nothing in the reference model. 1.8 CPU seconds.
-    learned(student, loss, at_most=1.6)
+    learned(student, loss, at_most=1.5)
     started_there(model, weights)
 
 
