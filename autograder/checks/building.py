@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 from torch import Tensor
@@ -61,9 +61,13 @@ def buffers(module: Remote) -> dict[str, Tensor]:
     return dict(read_state(module).buffers)
 
 
-def sharing(module: Remote) -> list[list[str]]:
-    """Return the groups of parameter names that are one and the same tensor."""
-    return [list(group) for group in read_state(module).shared]
+def sharing(module: Remote, among: Collection[str] | None = None) -> list[list[str]]:
+    """Return the groups of parameter names that are one and the same tensor.
+
+    `among` are the names that count: what a student keeps under a second name of their own shares nothing.
+    """
+    groups = ([name for name in group if among is None or name in among] for group in read_state(module).shared)
+    return [group for group in groups if len(group) > 1]
 
 
 def random_weights(like: Mapping[str, Tensor], draw: Draw) -> dict[str, Tensor]:

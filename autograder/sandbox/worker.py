@@ -202,24 +202,29 @@ def float_leaves(value: object) -> Iterator[Tensor]:
 
 
 def _parameters_involved(target: Any, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Iterator[tuple[str, Tensor]]:
-    """Named parameters of the callee and of the modules among its arguments (`<position or keyword>.<name>`)."""
+    """Named parameters of the callee and of the modules among its arguments (`<position or keyword>.<name>`).
+
+    One that has several names stands under each: a module may keep its parts in a list of its own as well.
+    """
     callee = target if isinstance(target, nn.Module) else getattr(target, "__self__", None)
     if isinstance(callee, nn.Module):
-        yield from callee.named_parameters()
+        yield from callee.named_parameters(remove_duplicate=False)
     for key, value in [*((str(i), arg) for i, arg in enumerate(args)), *kwargs.items()]:
         if isinstance(value, nn.Module):
-            yield from ((f"{key}.{name}", parameter) for name, parameter in value.named_parameters())
+            named = value.named_parameters(remove_duplicate=False)
+            yield from ((f"{key}.{name}", parameter) for name, parameter in named)
 
 
 def load_weights(module: nn.Module, weights: Mapping[str, Tensor]) -> dict[str, Any]:
     """Copy `weights` by name and return what did not fit; one retry pairs left-over names by their unique shape.
 
-    Frozen parameters and buffers that `weights` does not name are the module's own affair.
+    Frozen parameters, buffers and further names of what `weights` names are the module's own affair.
     """
     parameters = dict(module.named_parameters(remove_duplicate=False))
     own = {**dict(module.named_buffers()), **parameters}
     missing = [name for name in weights if name not in own]
-    extra = [name for name, p in parameters.items() if name not in weights and p.requires_grad]
+    due = {id(own[name]) for name in weights if name in own}
+    extra = [name for name, p in parameters.items() if name not in weights and p.requires_grad and id(p) not in due]
     renamed = _pair_by_shape({name: weights[name] for name in missing}, {name: own[name] for name in extra})
     sources = {name: name for name in weights if name in own} | renamed
     wrong = [name for name, source in sources.items() if own[source].shape != weights[name].shape]

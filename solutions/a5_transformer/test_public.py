@@ -372,13 +372,14 @@ def test_greedy_decode(student, draw):
         drawn = transformer_weights(draw, 11, 9, 4, 10)
         weights = {name: weight * (0.1 if name.endswith("bias") else 1) for name, weight in drawn.items()}
         weights["tgt_embedding.embedding.weight"] *= 10
-        model = student.Transformer(11, 9, 4, 2, 10, 2, pad=10)
+        weights["out.bias"][8] = -1000.0  # what is written is no padding
+        model = student.Transformer(11, 9, 4, 2, 10, 2, pad=8)
         load(model, weights)
-        src = draw.ints(6, 7, high=10)
-        got = student.greedy_decode(model, src, 1, 12, 5, pad=10)  # there is no id 12: no sentence ends early
+        src = draw.ints(6, 7, high=8)
+        got = student.greedy_decode(model, src, 3, 12, 5, pad=8)  # there is no id 12: no sentence ends early
         same(list(got.shape), [6, 5], what="the shape of the ids")
         # Given all ids but the last one, the model's favourites at every place are the ids themselves.
-        given = torch.cat([torch.ones(6, 1, dtype=torch.int64), got[:, :4]], dim=1)
+        given = torch.cat([torch.full((6, 1), 3), got[:, :4]], dim=1)
         same(got, model(src, given).argmax(dim=-1))
 
 

@@ -12,6 +12,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from autograder.checks.building import sharing
 from autograder.errors import WireError
 from autograder.sandbox import wire
 from autograder.sandbox.faults import CannotCross, StudentError
@@ -73,6 +74,16 @@ class Tied(nn.Module):
 
     def forward(self, ids):
         return self.out(self.embedding(ids))
+
+
+class Listed(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.parts = nn.ModuleList([nn.Linear(2, 3, bias=False)])
+        self.linear = self.parts[0]
+
+    def forward(self, x):
+        return self.linear(x)
 
 
 class Layer(nn.Module):
@@ -287,6 +298,18 @@ def module(**shapes: tuple[int, ...]) -> nn.Module:
 def given(**shapes: tuple[int, ...]) -> dict[str, Tensor]:
     """Weights of ones."""
     return {name: torch.ones(shape) for name, shape in shapes.items()}
+
+
+def test_a_second_name_of_a_parameter_is_the_module_s_own_affair(session: Session) -> None:
+    """Parts that are kept in a list as well load by the names that are due, and their gradients stand under these."""
+    model = session.root.Listed()
+    weight = torch.ones(3, 2)
+    assert session.ask("load", module=model, weights={"linear.weight": weight})["renamed"] == {}
+    assert torch.equal(read_state(model).parameters["linear.weight"], weight)
+    products = model.vjp((torch.ones(1, 2),), {}, [torch.ones(1, 3)])
+    assert torch.equal(products.parameter_grads["linear.weight"], weight)
+    assert sharing(model) == [["parts.0.weight", "linear.weight"]]
+    assert sharing(model, ["linear.weight"]) == []
 
 
 def test_left_over_names_are_paired_by_unique_shapes() -> None:
