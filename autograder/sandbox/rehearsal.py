@@ -60,7 +60,7 @@ def cell(x: Tensor, h: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
 
 
 def attend(q: Tensor, k: Tensor, v: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
-    scores = q @ k.transpose(-2, -1) / math.sqrt(q.shape[-1])
+    scores = math.sqrt(1 / q.shape[-1]) * (q @ torch.transpose(k, -2, -1))
     weights = torch.softmax(scores.masked_fill(~mask, float("-inf")), dim=-1)
     return weights @ v, weights
 
@@ -101,7 +101,7 @@ class Model(nn.Module):
 
 def loss_of(logits: Tensor, targets: Tensor) -> Tensor:
     own = -F.log_softmax(logits, dim=-1).gather(-1, targets[..., None]).mean()
-    return F.cross_entropy(logits.flatten(0, 1), targets.flatten(), ignore_index=0) + own
+    return F.cross_entropy(logits.flatten(end_dim=1), targets.flatten(), ignore_index=0) + own
 
 
 def state_of(h: Tensor) -> State:
