@@ -109,9 +109,9 @@ def submit(assignment: str | None, anyway: bool, as_json: bool) -> None:
 @click.option("--again", is_flag=True, help="Measure again what has been measured already.")
 @click.option(
     "--times",
+    multiple=True,
     type=click.Path(path_type=Path, exists=True, dir_okay=False),
-    default=None,
-    help="When hand-ins came: Moodle's grading worksheet, or a CSV with `student` and `time`.",
+    help="When hand-ins came: Moodle's grading worksheet, or a CSV with `student` and `time`; one for each folder.",
 )
 @course_option
 @sandbox_option
@@ -124,7 +124,7 @@ def grade(
     out: Path | None,
     only: tuple[str, ...],
     again: bool,
-    times: Path | None,
+    times: tuple[Path, ...],
     course_root: Path,
     sandbox: str,
     jobs: int | None,

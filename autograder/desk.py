@@ -88,7 +88,7 @@ class Desk:
         screen: Screen,
         *,
         again: bool = False,
-        times: Path | None = None,
+        times: Sequence[Path] = (),
     ) -> tuple[Grade, ...]:
         """Grade folders of submissions and write one result for each student; return all grades, by student.
 
@@ -97,8 +97,14 @@ class Desk:
         """
         course = load_course(self.root)
         roster = load_roster(self.root)
-        said, remarks = read_times(times, roster, course.timezone) if times else ({}, ())
-        found = read_class(submissions, self.assignment, Rules(roster, course.attempts, said))
+        if times and len(times) != len(submissions):
+            raise UsageError(
+                f"{len(submissions)} folders and {len(times)} --times; give one for each, in the same order"
+            )
+        lists = [read_times(path, roster, course.timezone) for path in times]
+        remarks = [words for _, each in lists for words in each]
+        rules = Rules(roster, course.attempts, tuple(said for said, _ in lists))
+        found = read_class(submissions, self.assignment, rules)
         wanted = set(only)
         chosen = [each for each in found.submissions if not wanted or wanted & {each.student, *each.members}]
         for words in (*remarks, *found.remarks):

@@ -114,7 +114,7 @@ def test_moodle_says_when_in_its_worksheet(tmp_path: Path) -> None:
         "kim": "2027-03-23T09:00:00+09:00",
     }
     assert [words.partition(": ")[0] for words in remarks] == ["Grades.csv, line 5", "Grades.csv, line 6"]
-    ada, _ = taken(root, times=times).submissions
+    ada, _ = taken(root, times=(times,)).submissions
     assert ada.handed_in == Moment(datetime(2027, 3, 22, 14, 5, tzinfo=UTC), "Moodle")
     sheet.write_text("student,when\nada,2027-03-22T23:05\n", encoding="utf-8")
     with pytest.raises(UsageError, match="has no column `time`"):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -23,8 +23,8 @@ class Rules:
 
     roster: tuple[Person, ...] = ()
     attempts: Attempts = Attempts.LATEST
-    times: Mapping[str, Moment] = field(default_factory=dict)
-    """Student -> when, from a list that goes before everything else."""
+    times: tuple[Mapping[str, Moment], ...] = ()
+    """For each folder, student -> when, from a list that goes before everything else; none: there are no lists."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +78,8 @@ def _read(source: int, hand_in: HandIn, assignment: Assignment, rules: Rules) ->
         submission = Submission(safe_student(student)[0], assignment.id, {}, problem=problem)
     else:
         submission = read_hand_in(hand_in.path, hand_in.open, assignment, student, student_part(hand_in.path))
-    when = next((rules.times[owner.student] for owner in owners if owner.student in rules.times), hand_in.moment)
+    said = rules.times[source] if rules.times else {}
+    when = next((said[owner.student] for owner in owners if owner.student in said), hand_in.moment)
     if when is None and (hand_in.file_times or _says_so(submission.handed_in)):
         when = submission.handed_in
     notes = (*hand_in.notes, *submission.notes)
