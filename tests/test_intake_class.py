@@ -263,6 +263,20 @@ def test_a_group_has_one_grade(tmp_path: Path) -> None:
     assert found.remarks == ()
 
 
+def test_nobody_has_two_grades(tmp_path: Path) -> None:
+    """Who hands in with another and then alone has made two attempts of one group."""
+    root = lay(tmp_path, "submission_1/rnn.py", "submission_2/rnn.py")
+    person = "  - {':name': x, ':sid': '', ':email': EMAIL}\n"
+    ada, kim = person.replace("EMAIL", ADA.email), person.replace("EMAIL", KIM.email)
+    (root / "submission_metadata.yml").write_text(
+        f"submission_1:\n  :submitters:\n{ada}{kim}  :created_at: 2027-03-22 14:05:06 Z\n"
+        f"submission_2:\n  :submitters:\n{kim}  :created_at: 2027-03-22 15:05:06 Z\n",
+        encoding="utf-8",
+    )
+    (both,) = taken(root).submissions
+    assert (both.student, both.members, both.attempt, both.attempts) == ("kim", ("ada", "kim"), 2, 2)
+
+
 def test_wrong_and_unclear_names_are_listed_and_graded(tmp_path: Path) -> None:
     """With the nearest name; two students of one name are told apart by nothing but an id."""
     twins = (Person("min1", "Kim Min"), Person("min2", "Min Kim"), Person("ada", "Ada King"))

@@ -107,14 +107,17 @@ def _is_unsure(layout: str, each: _Read) -> bool:
 
 
 def _teams(read: Sequence[_Read], assignment: Assignment, rules: Rules) -> list[list[_Read]]:
-    """The hand-ins of each student, or of each group."""
+    """The hand-ins of each student or group; who hands in together once is a group, so that nobody has two grades."""
     groups = {person.student: person.group(assignment.id) for person in rules.roster}
-    teams: dict[str, list[_Read]] = {}
+    teams: list[tuple[set[str], list[_Read]]] = []
     for each in read:
-        student = each.owners[0].student
-        key = f"group {groups[student]}" if groups.get(student) else f"student {student.casefold()}"
-        teams.setdefault(key, []).append(each)  # macOS and Windows cannot keep Kim and kim apart
-    return [_with_members(team, rules, assignment) for _, team in sorted(teams.items())]
+        students = [owner.student for owner in each.owners]
+        keys = {f"student {student.casefold()}" for student in students}  # macOS cannot keep Kim and kim apart
+        keys |= {f"group {groups[student]}" for student in students if groups.get(student)}
+        joined = [team for team in teams if team[0] & keys]
+        teams = [team for team in teams if not team[0] & keys]
+        teams.append((keys.union(*(known for known, _ in joined)), [*(r for _, team in joined for r in team), each]))
+    return [_with_members(team, rules, assignment) for _, team in teams]
 
 
 def _with_members(team: list[_Read], rules: Rules, assignment: Assignment) -> list[_Read]:
