@@ -9,7 +9,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet --constr
 # One thread a process: two processes with all threads each only get into each other's way.
 export OMP_NUM_THREADS := 1
 
-.PHONY: help demo test test-pages pictures prove check lock
+.PHONY: help demo test test-pages pictures prove check catalogues lock
 
 help: ## this list
 	@echo "make TARGET"
@@ -38,6 +38,15 @@ check: $(DEVELOPER) ## lint, format, types, layers: what needs no test run
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+
+catalogues: $(DEVELOPER) ## sentences of pages and results -> autograder/wording/*.po, and what is translated there -> *.mo
+	@for po in autograder/wording/*.po; do \
+	  language=$$(basename $$po .po); \
+	  $(BIN)/pybabel --quiet extract --mapping-file babel.cfg --keyword N_ --no-location --output-file .catalogue.pot . && \
+	  $(BIN)/pybabel --quiet update --ignore-obsolete --no-fuzzy-matching --ignore-pot-creation-date --width 120 --locale $$language \
+	    --input-file .catalogue.pot --output-file $$po && \
+	  $(BIN)/pybabel compile --statistics --locale $$language --input-file $$po --output-file $${po%.po}.mo || exit 1; \
+	done; rm -f .catalogue.pot
 
 lock: $(DEVELOPER) ## the newest releases that pyproject.toml allows -> constraints.txt
 	@{ sed '/^# ---/q' constraints.txt; \

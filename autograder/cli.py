@@ -10,7 +10,7 @@ import click
 
 from autograder import __version__, office
 from autograder.errors import AutograderError
-from autograder.options import course_option, explained, jobs_option, json_option, sandbox_option
+from autograder.options import course_option, explained, jobs_option, json_option, language_option, sandbox_option
 from autograder.records import Confinement
 
 CHECKS_FAILED = 1
@@ -186,6 +186,7 @@ def status(assignment: str, out: Path | None, course_root: Path, as_json: bool) 
 @click.option(
     "--out", type=click.Path(path_type=Path), default=None, help="Where pages go; by default pages/ beside the results."
 )
+@language_option
 @course_option
 @json_option
 @explained
@@ -196,6 +197,7 @@ def report(
     published: bool,
     results: Path | None,
     out: Path | None,
+    language: str | None,
     course_root: Path,
     as_json: bool,
 ) -> None:
@@ -204,7 +206,9 @@ def report(
     from autograder.screen import Screen
 
     screen = Screen(as_json=as_json)
-    written = write_pages(course_root, assignment, audience, students, results, out, screen, published=published)
+    written = write_pages(
+        course_root, assignment, audience, students, results, out, screen, published=published, language=language
+    )
     screen.pages(written)
     sys.exit(AutograderError.exit_code if written.problems else 0)
 

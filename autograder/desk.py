@@ -227,13 +227,14 @@ def write_pages(
     screen: Screen,
     *,
     published: bool,
+    language: str | None = None,
 ) -> Written:
     """Write the pages of graded work. Raises UsageError, ConfigurationError."""
     from autograder.feedback import Audience, setting_for, write_report
 
     root = find_course(start)
     loaded = load_assignment(folder_of(root, assignment))
-    setting = setting_for(root, loaded, Audience(audience), datetime.now(UTC), published=published)
+    setting = setting_for(root, loaded, Audience(audience), datetime.now(UTC), published=published, language=language)
     folder = results or root / "results" / assignment
     with screen.progress(loaded, len(list(folder.glob("*.json"))), ()):
         return write_report(setting, folder, out or folder / "pages", frozenset(students), screen.advance_page)

@@ -13,6 +13,7 @@ import click
 
 from autograder.errors import AutograderError
 from autograder.records import Confinement
+from autograder.wording import LANGUAGES
 
 
 def explained(command: Callable[..., None]) -> Callable[..., None]:
@@ -48,6 +49,13 @@ course_option = click.option(
     help="The folder with course.yml; by default the nearest one above the current folder.",
 )
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON instead of a table.")
+language_option = click.option(
+    "--lang",
+    "language",
+    type=click.Choice(LANGUAGES),
+    default=None,
+    help="The language of what people read; by default that of course.yml.",
+)
 jobs_option = click.option("--jobs", type=click.IntRange(min=1), default=None, help="Processes; by default one a core.")
 sandbox_option = click.option(
     "--sandbox",

@@ -497,6 +497,7 @@ class Results:
             Audience(audience),
             datetime.fromisoformat(now),
             published=options.get("published", True),
+            language=options.get("language"),
         )
         out = options.get("out", self.folder / "pages")
         written = write_report(setting, self.folder, out, frozenset(options.get("only", ())), lambda _: None)

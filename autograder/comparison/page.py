@@ -53,7 +53,7 @@ def page_html(comparison: Comparison, course: str, environment: str) -> str:
         comparison.seconds / 60,
         environment,
     )
-    return render("comparison.html", page, marks=MARKS, images=True)
+    return render("comparison.html", page, page.language, marks=MARKS, images=True)
 
 
 def draw(plot: Plot) -> str:

@@ -42,7 +42,9 @@ def load_course(root: Path) -> Course:
     report(problems)
     content = document.content
     late_policy = LatePolicy(**content.late_policy.model_dump())
-    return Course(content.title, content.timezone, root.absolute(), late_policy, terms, content.attempts)
+    return Course(
+        content.title, content.timezone, root.absolute(), late_policy, terms, content.attempts, content.language
+    )
 
 
 def load_assignments(course_root: Path) -> tuple[Assignment, ...]:

@@ -12,6 +12,7 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 
 from autograder.course.problems import nearest
 from autograder.records import Attempts, LatePolicy, Limits
+from autograder.wording import LANGUAGES, SOURCE
 
 _LATE = LatePolicy()
 _LIMITS = Limits()
@@ -24,6 +25,12 @@ def _known_timezone(name: str) -> str:
         suggestion = nearest(name, zoneinfo.available_timezones())
         end = suggestion if len(suggestion) < 100 else ""
         raise ValueError(f"the name of a time zone, such as Asia/Seoul{end}") from None
+    return name
+
+
+def _known_language(name: str) -> str:
+    if name not in LANGUAGES:
+        raise ValueError(f"one of {', '.join(LANGUAGES)}{nearest(name, LANGUAGES)}")
     return name
 
 
@@ -122,6 +129,7 @@ class CourseModel(Strict):
 
     title: Text
     timezone: Annotated[str, AfterValidator(_known_timezone)]
+    language: Annotated[str, AfterValidator(_known_language)] = SOURCE
     late_policy: LatePolicyModel = LatePolicyModel()
     attempts: Annotated[Attempts, BeforeValidator(_attempts)] = Attempts.LATEST
     assignments: list[TermModel]

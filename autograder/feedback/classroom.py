@@ -28,7 +28,7 @@ def class_page_of(setting: Setting, grades: Sequence[Grade], pages: Collection[s
         language=setting.language,
         course=setting.course,
         assignment=setting.assignment.id,
-        title=setting.assignment.title,
+        title=setting.wording.written(setting.assignment.title),
         made=setting.spoken(setting.sight.now),
         out_of=out_of,
         rows=tuple(_row(grade, columns, pages) for grade in sorted(grades, key=lambda grade: grade.student)),
@@ -40,8 +40,8 @@ def class_page_of(setting: Setting, grades: Sequence[Grade], pages: Collection[s
         mean=round(statistics.fmean(scores), 1),
         full=sum(score >= out_of for score in scores),
         named=_named(setting.language, grades),
-        frequent=_frequent(columns, grades),
-        health=_health(grades),
+        frequent=_frequent(setting, columns, grades),
+        health=_health(setting, grades),
     )
 
 
@@ -65,7 +65,7 @@ def _columns(setting: Setting, grades: Sequence[Grade]) -> tuple[Column, ...]:
             Column(
                 number=number,
                 id=id_,
-                title=check.title if check else id_,
+                title=setting.wording.written(check.title) if check else id_,
                 part=part_of.get(id_, ""),
                 points=check.points if check else 0,
                 public=bool(check and check.public),
@@ -116,7 +116,7 @@ def _named(language: str, grades: Sequence[Grade]) -> tuple[Named, ...]:
     )
 
 
-def _frequent(columns: Sequence[Column], grades: Sequence[Grade]) -> tuple[Frequent, ...]:
+def _frequent(setting: Setting, columns: Sequence[Column], grades: Sequence[Grade]) -> tuple[Frequent, ...]:
     """What was said most often: the same words about the same check."""
     said: dict[tuple[str, str], list[tuple[str, CheckResult]]] = defaultdict(list)
     for grade in grades:
@@ -134,8 +134,8 @@ def _frequent(columns: Sequence[Column], grades: Sequence[Grade]) -> tuple[Frequ
     return tuple(
         Frequent(
             check=by_id[id_],
-            message=clipped(message, MESSAGE),
-            hint=clipped(found[0][1].finding.hint, MESSAGE) if found[0][1].finding else "",
+            message=setting.said(message),
+            hint=setting.said(found[0][1].finding.hint) if found[0][1].finding else "",
             students=tuple(clipped(student, NAME) for student, _ in found[:MOST_NAMED]),
         )
         for (id_, message), found in common[:MOST_FREQUENT]
@@ -153,11 +153,11 @@ def _results(grades: Iterable[Grade]) -> Iterable[CheckResult]:
     return (result for grade in grades for result in grade.results)
 
 
-def _health(grades: Sequence[Grade]) -> Health:
+def _health(setting: Setting, grades: Sequence[Grade]) -> Health:
     ended = [{result.outcome for result in grade.results} for grade in grades]
     return Health(
         human=tuple(
-            (clipped(grade.student, NAME), tuple(clipped(reason, MESSAGE) for reason in grade.needs_human[:5]))
+            (clipped(grade.student, NAME), tuple(setting.said(reason) for reason in grade.needs_human[:5]))
             for grade in grades
             if grade.needs_human
         ),

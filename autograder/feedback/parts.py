@@ -14,6 +14,7 @@ from pathlib import Path
 
 from autograder.records import Assignment, Check
 from autograder.release.handout import headings, section
+from autograder.wording import SOURCE
 
 HANDOUT = "handout.md"
 LONGEST_PROMISE = 1500
@@ -38,13 +39,16 @@ class Part:
     """In the order in which the assignment has them."""
 
 
-def parts_of(assignment: Assignment) -> tuple[Part, ...]:
-    """The parts that have a check, in the order in which the files define them; what is about the whole comes last."""
+def parts_of(assignment: Assignment, language: str = SOURCE) -> tuple[Part, ...]:
+    """The parts that have a check, in the order in which the files define them; what is about the whole comes last.
+
+    Headings are those of the handout in `language`; where there is none, those of the handout.
+    """
     promises = dict(_defined(assignment))
     owner: dict[str, str] = {}
     for check in assignment.checks:
         owner[check.id] = _named(check, promises) or _inherited(check, owner)
-    handout = _read(assignment.folder / HANDOUT)
+    handout = _read(assignment.folder / f"handout.{language}.md") or _read(assignment.folder / HANDOUT)
     names = [name for name in (*promises, "") if name in owner.values()]
     return tuple(_part(name, promises.get(name, ""), handout, owner) for name in names)
 

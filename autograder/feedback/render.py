@@ -13,25 +13,28 @@ from markupsafe import Markup
 from autograder.feedback.class_view import ClassPage
 from autograder.feedback.text import ticked, visible
 from autograder.feedback.view import SubmissionPage
+from autograder.wording import wording_in
 
 TEMPLATES = files("autograder.feedback") / "templates"
 
 
 def submission_html(page: SubmissionPage) -> str:
     """The page of one submission."""
-    return render("submission.html", page)
+    return render("submission.html", page, page.language)
 
 
 def class_html(page: ClassPage) -> str:
     """The page of a class; its script sorts the table and nothing else."""
-    return render("class.html", page, script=_text("sort.js"))
+    return render("class.html", page, page.language, script=_text("sort.js"))
 
 
-def render(template: str, page: object, *, script: str = "", images: bool = False, **words: object) -> str:
-    """A template filled with `page`; `images` that lie inside the page may be shown."""
+def render(
+    template: str, page: object, language: str, *, script: str = "", images: bool = False, **words: object
+) -> str:
+    """A template filled with `page`, its sentences in `language`; `images` that lie inside the page may be shown."""
     style = _text("style.css")
     return (
-        _environment()
+        _environment(language)
         .get_template(template)
         .render(
             page=page,
@@ -60,8 +63,8 @@ def _text(name: str) -> str:
 
 
 @cache
-def _environment() -> jinja2.Environment:
-    """Jinja with autoescape everywhere, and every sentence of the templates ready to be translated."""
+def _environment(language: str) -> jinja2.Environment:
+    """Jinja with autoescape everywhere, and every sentence of the templates in `language`."""
     environment = jinja2.Environment(
         loader=jinja2.FunctionLoader(_text),
         autoescape=True,
@@ -69,6 +72,7 @@ def _environment() -> jinja2.Environment:
         lstrip_blocks=True,
         extensions=["jinja2.ext.i18n"],
     )
-    environment.install_null_translations(newstyle=True)  # type: ignore[attr-defined] # the extension adds it
+    catalogue = wording_in(language).catalogue
+    environment.install_gettext_translations(catalogue, newstyle=True)  # type: ignore[attr-defined] # the extension's
     environment.filters |= {"ticked": ticked, "visible": visible}
     return environment

@@ -9,6 +9,7 @@ from pathlib import Path
 from zoneinfo import ZoneInfo
 
 from autograder.course import load_course
+from autograder.course.translation import wording_of
 from autograder.errors import LedgerError, UsageError
 from autograder.feedback.audience import Audience, Sight
 from autograder.feedback.classroom import class_page_of
@@ -34,14 +35,24 @@ class Written:
     """What whoever made students' pages should know: what does not stand on them, and who may read what does."""
 
 
-def setting_for(root: Path, assignment: Assignment, audience: Audience, now: datetime, *, published: bool) -> Setting:
-    """What the pages of one run share; `now` is aware. Raises ConfigurationError."""
+def setting_for(
+    root: Path,
+    assignment: Assignment,
+    audience: Audience,
+    now: datetime,
+    *,
+    published: bool,
+    language: str | None = None,
+) -> Setting:
+    """What the pages of one run share; `now` is aware, None the course's own language. Raises ConfigurationError."""
     course = load_course(root)
     due = next((term.due for term in course.terms if term.id == assignment.id), None)
     sight = Sight(audience, now.astimezone(ZoneInfo(course.timezone)), due, published)
     student_sight = replace(sight, audience=Audience.STUDENT)
     changes = {} if audience is Audience.STUDENT else {each.id: change(each.edits) for each in mistakes(assignment)}
-    return Setting(course.title, "en", assignment, parts_of(assignment), sight, student_sight, changes)
+    wording = wording_of(assignment.folder, language or course.language)
+    parts = parts_of(assignment, wording.language)
+    return Setting(course.title, wording, assignment, parts, sight, student_sight, changes)
 
 
 def change(edits: Sequence[Edit]) -> str:

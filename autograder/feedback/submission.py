@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from itertools import islice
 
@@ -17,6 +17,7 @@ from autograder.feedback.text import clipped, visible
 from autograder.feedback.view import (
     Known,
     PartShown,
+    Score,
     Shown,
     Staff,
     StaffPage,
@@ -26,6 +27,7 @@ from autograder.feedback.view import (
     Whole,
 )
 from autograder.records import Assignment, Check, CheckResult, Diagnosis, Finding, Grade, Outcome, Visibility
+from autograder.wording import Wording
 
 MESSAGE, DETAIL, PRINTED, ALL_PRINTED = 1_200, 4_000, 4_000, 120_000
 """Characters of a message or hint, of a detail, of one output, and of all outputs of a page."""
@@ -38,7 +40,7 @@ class Setting:
     """What all pages of one run share."""
 
     course: str
-    language: str
+    wording: Wording
     assignment: Assignment
     parts: tuple[Part, ...]
     sight: Sight
@@ -46,6 +48,15 @@ class Setting:
     """What students see now, for whoever grades to know."""
     changes: Mapping[str, str] = field(default_factory=dict)
     """Id of a known mistake -> how it differs from the solution; for those who grade, empty for anybody else."""
+
+    @property
+    def language(self) -> str:
+        """Of the pages."""
+        return self.wording.language
+
+    def said(self, text: str, most: int = MESSAGE) -> str:
+        """Words of a result, in the language of the pages, ready to be shown."""
+        return clipped(self.wording.said(text), most)
 
     def spoken(self, moment: datetime) -> str:
         """A moment in the course's own time."""
@@ -80,7 +91,7 @@ class _Maker:
             language=setting.language,
             course=setting.course,
             assignment=self.assignment.id,
-            title=self.assignment.title,
+            title=setting.wording.written(self.assignment.title),
             student=clipped(grade.student, NAME),
             made=setting.spoken(self.sight.now),
             sum=self._sum(unseen),
@@ -90,7 +101,7 @@ class _Maker:
             whole=whole,
             first=first_of(parts, self.because),
             parts=parts,
-            notes=tuple(clipped(self.sight.note(note), MESSAGE) for note in grade.notes[:MANY]),
+            notes=tuple(setting.said(self.sight.note(note)) for note in grade.notes[:MANY]),
             run=grade.run,
             confined=not grade.run.missing,
             single=sum(r.outcome is Outcome.PASSED and r.precision == "float32" for r in self.results),
@@ -124,8 +135,8 @@ class _Maker:
         kind, message, where = reason
         return Whole(
             ours=kind != "loading",
-            message=clipped(message, MESSAGE),
-            where=clipped(where, 2 * NAME),
+            message=self.setting.said(message),
+            where=self.setting.said(where, 2 * NAME),
             excerpt=self.source.around(self.source.place(where)),
             command=f"autograder check {self.assignment.id}",
             detail=clipped(self._detail(), DETAIL) if self.sight.everything else "",
@@ -175,26 +186,30 @@ class _Maker:
         elsewhere = place is not None and not self.source.defines(part, place) and finding.kind != "missing"
         return Shown(
             id=result.id,
-            title=check.title if check else result.id,
+            title=self.setting.wording.written(check.title) if check else result.id,
             public=bool(check and check.public),
             outcome=result.outcome,
             earned=result.earned,
             points=result.points,
             kind=finding.kind,
-            message=clipped(finding.message, MESSAGE),
-            hint=clipped(finding.hint, MESSAGE),
-            where=clipped(finding.where, 2 * NAME),
+            message=self.setting.said(finding.message),
+            hint=self.setting.said(finding.hint),
+            where=self.setting.said(finding.where, 2 * NAME),
             because=self.because.get(result.id, ()),
             stand_ins=result.stand_ins,
             precision=result.precision,
             printed=self._printed(result) if check and check.public and not self.sight.everything else "",
             excerpt=self.source.around(place) if elsewhere else None,
             chart=chart_of(evidence.curve, evidence.figures),
-            scores=scores_of(evidence.figures),
+            scores=tuple(self._in_words(score) for score in scores_of(evidence.figures)),
             known=self._known(result),
             command=self._command(check),
             staff=self._staff(check, result) if self.sight.everything else None,
         )
+
+    def _in_words(self, score: Score) -> Score:
+        said = self.setting.said
+        return replace(score, what=said(score.what, NAME), seen=said(score.seen), at_most=said(score.at_most))
 
     def _known(self, result: CheckResult) -> Known | None:
         diagnosis = result.diagnosis
@@ -244,7 +259,7 @@ class _Maker:
     def _staff_page(self, result_file: str) -> StaffPage:
         grade, student = self.grade, shlex.quote(clipped(self.grade.student, NAME))
         return StaffPage(
-            needs_human=tuple(clipped(reason, MESSAGE) for reason in grade.needs_human[: 2 * MANY]),
+            needs_human=tuple(self.setting.said(reason) for reason in grade.needs_human[: 2 * MANY]),
             digest=visible(grade.submission_digest),
             secret_sha256=grade.run.secret_sha256,
             official=grade.score,

@@ -187,6 +187,8 @@ class Course:
     late_policy: LatePolicy
     terms: tuple[Term, ...]
     attempts: Attempts = Attempts.LATEST
+    language: str = "en"
+    """In which pages are written where nobody says otherwise: one of `wording.LANGUAGES`."""
 
 
 @dataclass(frozen=True, slots=True)
