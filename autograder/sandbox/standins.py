@@ -30,6 +30,7 @@ from autograder.errors import ConfigurationError, SandboxError
 from autograder.sandbox import recurrent
 from autograder.sandbox.attention_standins import ATTENTION_STAND_INS
 from autograder.sandbox.bans import Bans
+from autograder.sandbox.bert_standins import BERT_STAND_INS
 from autograder.sandbox.forms import ANSWERING, in_form_of
 from autograder.sandbox.order import EarlierModule
 from autograder.sandbox.seq2seq_standins import SEQ2SEQ_STAND_INS
@@ -38,7 +39,7 @@ from autograder.sandbox.vit_standins import VIT_STAND_INS
 
 STAND_INS: Mapping[str, Callable[..., Any]] = MappingProxyType(
     {stand_in.__name__: stand_in for stand_in in (*recurrent.STAND_INS, *SEQ2SEQ_STAND_INS, *ATTENTION_STAND_INS)}
-    | {**TRANSFORMER_STAND_INS}
+    | {**TRANSFORMER_STAND_INS, **BERT_STAND_INS}
     | {stand_in.__name__: stand_in for stand_in in VIT_STAND_INS}
 )
 _CLASSES = frozenset(stand_in for stand_in in STAND_INS.values() if isinstance(stand_in, type))

@@ -1,0 +1,742 @@
+"""The checks that only the course has: other sizes, shares, gradients, padding, parameters, and training.
+
+Each one covers what the public checks leave open; the handout names every rule that is checked here.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from autograder.checks import (
+    Draw,
+    bans,
+    batch_independent,
+    builtin,
+    check_that,
+    hint,
+    inputs_unmodified,
+    learned,
+    load,
+    must_raise,
+    needs,
+    points,
+    random_weights,
+    same,
+    same_gradients,
+    same_in_eval,
+    sharing,
+    state,
+    three_steps,
+    train,
+    train_differs_from_eval,
+    trains,
+    twins,
+)
+
+PAD, UNK, CLS, SEP, MASK, FIRST_WORD, IGNORE = 0, 1, 2, 3, 4, 5, -100
+SIZES = (13, 12, 3, 20, 2, 9)
+"""Vocabulary, d, heads, d_ff, layers and the longest row of the models in value checks."""
+
+# --- 1. from text to rows of ids -------------------------------------------------------------------------------------
+
+
+def letters(draw: Draw, longest: int) -> str:
+    """A random word over three letters."""
+    return "".join("abc"[i] for i in draw.ints(int(draw.ints(low=1, high=longest + 1)), high=3).tolist())
+
+
+@points(3)
+@needs("test_wordpiece")
+@hint("Longest first, and no way back: where a long piece leads into a dead end, the word is [UNK].")
+def test_wordpiece_cases(student, reference, draw):
+    """`wordpiece` is right for random vocabularies, wherever [UNK] stands in them."""
+    for _ in range(4):
+        pieces = {letters(draw, 4) for _ in range(14)} | {f"##{letters(draw, 4)}" for _ in range(18)} | {"[UNK]"}
+        order = sorted(pieces)
+        vocab = {order[place]: number for number, place in enumerate(draw.permutation(len(order)).tolist())}
+        for word in [letters(draw, 9) for _ in range(12)]:
+            same(student.wordpiece(word, vocab), reference.wordpiece(word, vocab))
+    dead_end = {"[UNK]": 7, "ab": 1, "a": 2, "##bc": 3, "##b": 4}
+    for word in ("abc", "ab", "abb", "", "a", "c"):
+        same(student.wordpiece(word, dead_end), reference.wordpiece(word, dead_end))
+
+
+@points(3)
+@needs("test_build_pair")
+@hint("One token after the other goes, each from the text that is longer at that moment; of equal ones, from b.")
+@pytest.mark.parametrize(
+    ("a", "b", "max_len"),
+    [(9, 4, 10), (4, 9, 10), (6, 6, 10), (6, 6, 12), (1, 12, 8), (12, 1, 8), (2, 3, 3), (5, 4, 20), (7, None, 5),
+     (7, None, 9), (7, None, 2), (3, None, 16)],
+)  # fmt: skip
+def test_build_pair_cuts(student, reference, draw, a, b, max_len):
+    """`build_pair` cuts the longer text first, and fills up."""
+    first, second = (None if n is None else draw.ints(n, low=5, high=90).tolist() for n in (a, b))
+    same(student.build_pair(first, second, max_len), reference.build_pair(first, second, max_len))
+
+
+@points(1)
+@needs("test_build_pair")
+@hint("Who else holds these lists? pop() and += change the caller's own.")
+def test_build_pair_keeps_its_lists(student, draw):
+    """`build_pair` leaves the lists that it was given as they are."""
+    first, second = draw.ints(7, low=5, high=90).tolist(), draw.ints(6, low=5, high=90).tolist()
+    _, after = student.build_pair.echo(first, second, 9)
+    same(list(after[:2]), [first, second], what="the two lists after the call")
+
+
+# --- 2. two tasks that need no labels --------------------------------------------------------------------------------
+
+
+@points(2)
+@needs("test_apply_masks")
+@hint("A token that is not chosen stays, whatever its fate is. And whose tensor is ids?")
+@pytest.mark.parametrize(("rows", "width", "share"), [(5, 8, 0.5), (1, 7, 1.0), (3, 1, 0.7), (2, 6, 0.0)])
+def test_apply_masks_cases(student, reference, draw, rows, width, share):
+    """`apply_masks` works for all sizes, for everything and for nothing chosen."""
+    ids, words = draw.ints(rows, width, high=70), draw.ints(rows, width, low=5, high=70)
+    args = (ids, draw.uniform(rows, width) < share, draw.uniform(rows, width), words)
+    same(student.apply_masks(*args), reference.apply_masks(*args))
+    inputs_unmodified(student.apply_masks, *args)
+
+
+def share_of(count: Tensor, of: Tensor) -> float:
+    return float(count.sum()) / float(of.sum())
+
+
+def near(share: float, due: float, trials: int, what: str) -> None:
+    """Fail where a share is further from the due one than five standard deviations and a hundredth."""
+    slack = 5 * math.sqrt(due * (1 - due) / trials) + 0.01
+    check_that(abs(share - due) <= slack, f"{share:.1%} of {what}; {due:.0%} are expected", kind="property")
+
+
+@points(4)
+@needs("test_mask_tokens", "apply_masks")
+@hint("15 % of the pieces; of these 80 % become MASK, 10 % any piece of the vocabulary, 10 % stay. Every place counts.")
+@pytest.mark.parametrize("p", [None, 0.4, 1.0])
+def test_mask_tokens_shares(student, draw, p):
+    """`mask_tokens` chooses and replaces as often as it should."""
+    rows, width, vocab = 64, 300, 1000
+    ids = draw.ints(rows, width, low=5, high=250)  # so that random pieces can be told from those of the text
+    ids[:, 0], ids[:, 90], ids[:, 280:] = CLS, SEP, PAD
+    inputs, labels = student.mask_tokens(ids, vocab, draw.generator(), **({} if p is None else {"p": p}))
+    words, chosen, due = ids >= FIRST_WORD, labels != IGNORE, 0.15 if p is None else p
+    near(share_of(chosen, words), due, int(words.sum()), "the word pieces are chosen")
+    new, count = inputs[chosen], int(chosen.sum())
+    swapped = (new != MASK) & (new != ids[chosen])
+    near(share_of(new == MASK, chosen), 0.8, count, "the chosen pieces become MASK")
+    near(share_of(swapped, chosen), 0.1, count, "the chosen pieces become another piece")
+    drawn, middle = new[swapped].double(), (FIRST_WORD + vocab - 1) / 2
+    spread = (vocab - FIRST_WORD) / math.sqrt(12 * len(drawn))
+    seen = "random pieces do not come evenly from the whole vocabulary"
+    check_that(abs(float(drawn.mean()) - middle) <= 5 * spread, seen, kind="property")
+    check_that(len(set(drawn.tolist())) > 0.1 * len(drawn), seen, kind="property")
+    if due < 1:
+        inner = chosen[:, 1:90].double()
+        for axis, trials in ((0, rows), (1, 89)):
+            furthest = float((inner.mean(dim=axis) - due).abs().max())
+            bound = 6.5 * math.sqrt(due * (1 - due) / trials)
+            check_that(furthest <= bound, "the chosen places are not drawn one by one, in every row", kind="property")
+
+
+@points(2)
+@needs("test_mask_tokens", "apply_masks")
+@hint("Who supplies the randomness? The same generator gives the same masks, another one gives others.")
+def test_mask_tokens_is_drawn(student, draw):
+    """`mask_tokens` draws all that is random from its generator, and leaves ids alone."""
+    ids, generators = draw.ints(20, 30, high=60), [draw.generator() for _ in range(3)]
+    first, *others = (student.mask_tokens(ids, 90, generator) for generator in generators)
+    again = student.mask_tokens(ids, 90, generators[0])
+    same(again, first, what="with the same seed again")
+    for other in others:
+        check_that(not torch.equal(other[1], first[1]), "another seed chooses the same tokens", kind="property")
+        check_that(not torch.equal(other[0], first[0]), "another seed gives the same inputs", kind="property")
+    inputs_unmodified(student.mask_tokens, ids, 90, generators[0])
+    inputs, labels = student.mask_tokens(ids % FIRST_WORD, 90, generators[0])
+    same([inputs, labels], [ids % FIRST_WORD, torch.full_like(ids, IGNORE)], what="nothing but special ids")
+
+
+def as_pairs(answer: Any) -> list[tuple[list[int], list[int], int]]:
+    """Pairs as plain lists and numbers, however they were written."""
+    return [([int(i) for i in a], [int(i) for i in b], int(label)) for a, b, label in answer]
+
+
+@points(3)
+@needs("test_next_sentence_pairs")
+@hint(
+    "Half of the pairs are true. A wrong b may be any sentence of any other document; a is always the sentence itself."
+)
+def test_next_sentence_pairs_shares(student, draw):
+    """`next_sentence_pairs` draws its wrong sentences from all other documents, about half of the time."""
+    docs, length = 5, 121
+    documents = [[[1000 * number + place] for place in range(length)] for number in range(1, docs + 1)]
+    pairs = as_pairs(student.next_sentence_pairs(documents, draw.generator()))
+    firsts = [sentence for document in documents for sentence in document[:-1]]
+    same([a for a, _, _ in pairs], firsts, what="the first sentences")
+    wrong = [(a[0] // 1000, b[0] // 1000, b[0] % 1000) for a, b, label in pairs if label == 1]
+    for a, b, label in pairs:
+        check_that(label in {0, 1}, "a label that is neither 0 nor 1")
+        check_that(label == 1 or b == [a[0] + 1], "a pair with label 0 whose b does not follow a")
+    near(len(wrong) / len(pairs), 0.5, len(pairs), "the pairs have a random second sentence")
+    check_that(all(a != b for a, b, _ in wrong), "a wrong sentence is of the same document", kind="property")
+    met = {(a, b) for a, b, _ in wrong}
+    check_that(len(met) == docs * (docs - 1), "some documents are never drawn from", kind="property")
+    check_that(len({place for *_, place in wrong}) >= 60, "only some sentences are ever drawn", kind="property")
+
+
+@points(1)
+@needs("test_next_sentence_pairs")
+@hint("Who supplies the randomness? The same generator gives the same pairs. A document of one sentence has no pair.")
+def test_next_sentence_pairs_are_drawn(student, draw):
+    """`next_sentence_pairs` draws from its generator, and takes documents of any length."""
+    lengths = (3, 1, 6, 2, 1)
+    documents = [
+        [[100 * number + place, 5, 6][: 1 + place % 3] for place in range(n)] for number, n in enumerate(lengths)
+    ]
+    generators = [draw.generator() for _ in range(8)]
+    found = [as_pairs(student.next_sentence_pairs(documents, generator)) for generator in generators]
+    same([len(pairs) for pairs in found], [sum(lengths) - len(lengths)] * 8, what="how many pairs")
+    again = as_pairs(student.next_sentence_pairs(documents, generators[0]))
+    check_that(again == found[0], "the same seed gives other pairs: what is drawn from elsewhere?", kind="property")
+    check_that(any(pairs != found[0] for pairs in found), "eight seeds give the same pairs", kind="property")
+    seconds = {b[0] for pairs in found for _, b, label in pairs if label == 1}
+    check_that(any(b // 100 in (1, 4) for b in seconds), "a document of one sentence is never drawn", kind="property")
+
+
+@points(1)
+@needs("test_next_sentence_pairs")
+@hint("With a single document, from where should a wrong sentence come? Say so, rather than looking for it for ever.")
+def test_next_sentence_pairs_need_two_documents(student, draw):
+    """`next_sentence_pairs` refuses a single document."""
+    one = [[[7], [8], [9]]]
+    must_raise("ValueError", student.next_sentence_pairs, one, draw.generator(), valid=[one * 2, draw.generator()])
+
+
+# --- 3. the encoder --------------------------------------------------------------------------------------------------
+
+
+@points(1)
+@bans("attention", "gelu")
+@needs("test_gelu")
+@hint("Far out, x for large x and 0 for small ones. Everything in the graph, nothing in place.")
+@pytest.mark.parametrize(("shape", "size"), [((3, 4, 5), 1.0), ((), 1.0), ((7,), 60.0)])
+def test_gelu_gradients(student, reference, draw, shape, size):
+    """`gelu` works for all shapes and far from 0, with its gradient."""
+    x = size * draw(*shape)
+    same_gradients(student.gelu, reference.gelu, x, draw=draw, names=["x"])
+    inputs_unmodified(student.gelu, x)
+
+
+@points(1)
+@needs("test_bert_embeddings")
+@hint("eps = 1e-12: for rows as small as 1e-5 another one shows. Positions start at 0 in rows of every length.")
+@pytest.mark.parametrize(("batch", "length", "size"), [(3, 5, 1e-5), (1, 7, 1.0), (2, 1, 1.0), (4, 9, 1e-4)])
+def test_bert_embeddings_eps(student, reference, draw, batch, length, size):
+    """`BertEmbeddings` works for tiny rows and sizes of one."""
+    theirs, ours = twins(student, reference, "BertEmbeddings", 13, 12, 9, draw=draw)
+    weights = state(ours)
+    weights |= {name: size * value for name, value in weights.items() if name.endswith("embeddings.weight")}
+    for model in (theirs, ours):
+        load(model, weights)
+    args = (draw.ints(batch, length, high=13), draw.ints(batch, length, high=2))
+    same(theirs(*args), ours(*args))
+
+
+@points(2)
+@needs("test_bert_embeddings")
+@hint("All three tables learn. Dropout comes last, and follows train() and eval().")
+def test_bert_embeddings_gradients(student, reference, draw):
+    """All tables of `BertEmbeddings` learn; dropout follows the mode."""
+    theirs, ours = twins(student, reference, "BertEmbeddings", 13, 12, 9, draw=draw)
+    args = (draw.ints(4, 7, low=1, high=13), draw.ints(4, 7, high=2))
+    same_gradients(theirs, ours, *args, draw=draw, names=["ids", "segments"])
+    inputs_unmodified(theirs, *args)
+    dropping = student.BertEmbeddings(13, 12, 9, 0.5)
+    train_differs_from_eval(dropping, *args)
+    same_in_eval(dropping, *args)
+
+
+def some_rows(draw: Draw, rows: int, width: int, vocab: int = SIZES[0]) -> tuple[Tensor, Tensor, Tensor]:
+    """Random ids, segments and mask (rows, width), with padding behind the rows."""
+    places, lengths = torch.arange(width), draw.lengths(rows, low=min(2, width), high=width)[:, None]
+    mask = places < lengths
+    ids = draw.ints(rows, width, low=FIRST_WORD, high=vocab)
+    ids[:, 0] = CLS
+    return ids * mask, ((places >= lengths // 2) & mask).long(), mask
+
+
+def same_parameters(student: Any, reference: Any, name: str, *args: Any) -> None:
+    """Fail unless a new model has the parameters of the handout, each once."""
+    theirs, ours = (getattr(side, name)(*args) for side in (student, reference))
+    check_that(not sharing(theirs), "two parameters are one and the same tensor", kind="structure")
+    found, due = ({key: list(value.shape) for key, value in state(model).items()} for model in (theirs, ours))
+    same(found, due, what="names and shapes")
+
+
+@points(2)
+@needs("test_bert")
+@hint("Does .parameters() list every part, and nothing else? Are two layers two objects?")
+@pytest.mark.parametrize("layers", [1, 3])
+def test_bert_parameters(student, reference, layers):
+    """A new `Bert` has the parameters of the handout, each once."""
+    same_parameters(student, reference, "Bert", 13, 12, 3, 20, layers, 7)
+
+
+@points(4)
+@needs("test_bert")
+@hint("The left sees the right, nobody sees padding, and rows never meet. True in the mask = a real token.")
+def test_bert_sees_real_tokens(student, reference, draw):
+    """`Bert` looks to both sides, at real tokens alone."""
+    theirs, ours = twins(student, reference, "Bert", *SIZES, draw=draw)
+    ids, segments, mask = some_rows(draw, 5, 8)
+    hidden, pooled = theirs(ids, segments, mask)
+    other = torch.where(mask, ids, draw.ints(5, 8, low=FIRST_WORD, high=13))
+    moved = theirs(other, torch.where(mask, segments, 1), mask)
+    same(moved, [hidden, pooled], only=[mask, None], what="with other tokens at padding")
+    for row, length in enumerate(mask.sum(dim=1).tolist()):
+        one = slice(row, row + 1)
+        alone = theirs(ids[one, :length], segments[one, :length], mask[one, :length])
+        same(alone, [hidden[one, :length], pooled[one]], what=f"row {row} without its padding")
+    full = torch.ones_like(mask)
+    last = ids.clone()
+    last[:, -1] = FIRST_WORD + (ids[:, -1] + 1) % 8
+    change = (theirs(last, segments, full)[0] - theirs(ids, segments, full)[0])[:, 0].abs().amax(dim=1)
+    check_that(bool((change > 1e-6).all()), "the first token does not see the last one", kind="property")
+    batch_independent(theirs, ids, segments, mask, draw=draw, pick=1)
+    same(theirs(ids, segments, mask), ours(ids, segments, mask), only=[mask, None])
+    inputs_unmodified(theirs, ids, segments, mask)
+
+
+@points(1)
+@needs("test_bert")
+@hint("Are max_len, dropout, gelu and eps passed on to every part? Tiny numbers show the eps of the layers.")
+@pytest.mark.parametrize(("batch", "length", "layers"), [(3, 17, 1), (1, 5, 3), (2, 1, 2)])
+def test_bert_options(student, reference, draw, batch, length, layers):
+    """`Bert` hands its options on, for sizes of one, too."""
+    theirs, ours = twins(student, reference, "Bert", 13, 12, 3, 20, layers, 17, draw=draw)
+    args = some_rows(draw, batch, length)
+    only = [args[-1], None]
+    same(theirs(*args), ours(*args), only=only)
+    tiny = {name: _tiny(name, value) for name, value in state(ours).items()}
+    for model in (theirs, ours):
+        load(model, tiny)
+    same(theirs(*args), ours(*args), only=only, what="with tiny rows in the layers")
+    dropping = student.Bert(13, 12, 3, 20, layers, 17, 0.5)
+    train_differs_from_eval(dropping, *args, pick=1)
+    same_in_eval(dropping, *args)
+
+
+def _tiny(name: str, value: Tensor) -> Tensor:
+    """Weights with which the rows that enter the first norm of a layer are as small as 1e-5."""
+    if "norm" in name:
+        return 1e-5 * value if name.endswith("weight") else 0 * value
+    return 0 * value if name.endswith("bias") and "self_attn" in name else value
+
+
+@points(2)
+@needs("test_bert")
+@hint("The loss reaches every table and every layer, through hidden and through pooled.")
+def test_bert_gradients(student, reference, draw):
+    """All parameters of `Bert` learn."""
+    theirs, ours = twins(student, reference, "Bert", *SIZES, draw=draw)
+    args = some_rows(draw, 4, 7)
+    only = [args[-1], None]
+    same_gradients(theirs, ours, *args, draw=draw, names=["ids", "segments", "mask"], only=only)
+
+
+@points(2)
+@needs("test_init_weights")
+@hint("Each matrix by itself, the embeddings as well; all of it from the generator that is passed in.")
+def test_init_weights_law(student, draw):
+    """`init_weights` draws every matrix from N(0, 0.02^2), and from its generator alone."""
+    sizes, seeds = (300, 48, 4, 70, 2, 40), [draw.generator() for _ in range(2)]
+    found = []
+    for generator in (seeds[0], seeds[0], seeds[1]):
+        model = student.BertForPreTraining(*sizes)
+        student.init_weights(model, generator)
+        found.append(state(model))
+    for name, value in found[0].items():
+        if value.ndim < 2:
+            due = 0 * value + float("norm" in name and name.endswith("weight"))
+            same(value, due, what=name)
+            continue
+        spread, mean = float(value.std()), float(value.mean())
+        bound = 5 * 0.02 / math.sqrt(value.numel())
+        check_that(abs(mean) <= bound, f"the mean of {name} is {mean:.1g}, not 0", kind="property")
+        seen = f"the standard deviation of {name} is {spread:.2g}, not 0.02"
+        check_that(abs(spread - 0.02) <= bound, seen, kind="property")
+    same(found[1], found[0], what="with the same seed again")
+    table = "bert.embeddings.word_embeddings.weight"
+    check_that(
+        not torch.equal(found[2][table], found[0][table]), "another seed gives the same weights", kind="property"
+    )
+
+
+# --- 4. pre-training -------------------------------------------------------------------------------------------------
+
+
+@points(1)
+@needs("test_mlm_head")
+@hint("The table learns from both of its uses. Any leading axes. eps = 1e-12.")
+@pytest.mark.parametrize("leading", [(4, 7), (1, 1), (3,)])
+def test_mlm_head_gradients(student, reference, draw, leading):
+    """`MLMHead` works for any leading axes, and the table learns, too."""
+    theirs, ours = twins(student, reference, "MLMHead", 12, 17, draw=draw)
+    same_gradients(theirs, ours, draw(*leading, 12), draw(17, 12), draw=draw, names=["hidden", "table"])
+    weights = state(ours)
+    weights |= {"transform.weight": 1e-5 * weights["transform.weight"], "transform.bias": 0 * draw(12)}
+    for model in (theirs, ours):
+        load(model, weights)
+    args = (draw(*leading, 12), draw(17, 12))
+    same(theirs(*args), ours(*args), what="for tiny rows")
+
+
+@points(2)
+@needs("test_pretrain_loss")
+@hint("0 / 0 is NaN: what if nothing is hidden in a batch? 0 is a class and an id like any other.")
+@pytest.mark.parametrize(("rows", "width", "share", "size"), [(4, 7, 0.3, 1.0), (3, 5, 0.0, 1.0), (1, 1, 1.0, 400.0)])
+def test_pretrain_loss_cases(student, reference, draw, rows, width, share, size):
+    """`pretrain_loss` and its gradient are right for every share of labels, none included."""
+    labels = draw.ints(rows, width, high=6)
+    labels[draw.uniform(rows, width) >= share] = IGNORE
+    if share:
+        labels[0, 0] = 0
+    args = (size * draw(rows, width, 6), size * draw(rows, 2), labels, draw.ints(rows, high=2))
+    names = ["mlm_logits", "nsp_logits", "labels", "next_labels"]
+    same_gradients(student.pretrain_loss, reference.pretrain_loss, *args, draw=draw, names=names)
+    inputs_unmodified(student.pretrain_loss, *args)
+
+
+def pretraining_batch(draw: Draw, rows: int, width: int, vocab: int = SIZES[0]) -> tuple[Tensor, ...]:
+    """A random batch as `BertForPreTraining.loss` takes it, about a third of it hidden."""
+    ids, segments, mask = some_rows(draw, rows, width, vocab)
+    labels = ids.masked_fill((draw.uniform(rows, width) < 0.7) | (ids < FIRST_WORD), IGNORE)
+    hidden = (labels != IGNORE) & (draw.uniform(rows, width) < 0.8)
+    return ids.masked_fill(hidden, MASK), segments, mask, labels, draw.ints(rows, high=2)
+
+
+@points(2)
+@needs("test_pretraining_model")
+@hint("The MLM head has no table of its own: one matrix turns ids into vectors and vectors into scores.")
+@pytest.mark.parametrize("layers", [1, 2])
+def test_pretraining_parameters(student, reference, layers):
+    """A new `BertForPreTraining` has the parameters of the handout, each once."""
+    same_parameters(student, reference, "BertForPreTraining", 13, 12, 3, 20, layers, 9)
+
+
+@points(2)
+@needs("test_pretraining_model", "pretrain_loss")
+@hint("The table of word embeddings learns from both ends. The loss is the sum of both tasks'.")
+def test_pretraining_gradients(student, reference, draw):
+    """All parameters of `BertForPreTraining` learn, and its loss is that of both tasks."""
+    theirs, ours = twins(student, reference, "BertForPreTraining", *SIZES, draw=draw)
+    args = some_rows(draw, 4, 7)
+    only = [args[-1], None]
+    same_gradients(theirs, ours, *args, draw=draw, names=["ids", "segments", "mask"], only=only)
+    batch = pretraining_batch(draw, 5, 8)
+    same(theirs.loss(*batch), ours.loss(*batch), what="the loss")
+    dropping = student.BertForPreTraining(*SIZES, 0.5)
+    train_differs_from_eval(dropping, *args, pick=1)
+
+
+@points(0)
+@hint("The argmax over pieces of words, at MASK only; the logits at special ids do not compete.")
+def test_fill_masks(student, reference, draw):
+    """Bonus: `fill_masks` writes the likeliest piece in the place of every MASK."""
+    theirs, ours = twins(student, reference, "BertForPreTraining", *SIZES, draw=draw)
+    weights = state(ours)
+    weights["mlm.bias"][:FIRST_WORD] += 5.0
+    for model in (theirs, ours):
+        load(model, weights)
+    ids, segments, mask = some_rows(draw, 6, 8)
+    ids = ids.masked_fill((draw.uniform(6, 8) < 0.4) & mask, MASK)
+    filled = student.fill_masks(theirs, ids, segments, mask)
+    same(filled, reference.fill_masks(ours, ids, segments, mask))
+
+
+# --- 5. fine-tuning --------------------------------------------------------------------------------------------------
+
+
+@points(1)
+@needs("test_classifier")
+@hint("The arguments of Bert come behind `classes`, in their order. Nothing of the pre-training heads is left.")
+@pytest.mark.parametrize("classes", [2, 5])
+def test_classifier_parameters(student, reference, classes):
+    """A new `BertForClassification` has the parameters of the handout, each once."""
+    same_parameters(student, reference, "BertForClassification", classes, *SIZES)
+
+
+@points(2)
+@needs("test_classifier")
+@hint("Fine-tuning trains all weights: is the encoder in the graph? Dropout follows the mode.")
+def test_classifier_gradients(student, reference, draw):
+    """The classifier's loss reaches all parameters of its encoder."""
+    theirs, ours = twins(student, reference, "BertForClassification", 5, *SIZES, draw=draw)
+    args = some_rows(draw, 4, 7)
+    same_gradients(theirs, ours, *args, draw=draw, names=["ids", "segments", "mask"])
+    batch = (*some_rows(draw, 1, 5), draw.ints(1, high=5))
+    same(theirs.loss(*batch), ours.loss(*batch), what="the loss of a batch of one")
+    dropping = student.BertForClassification(5, *SIZES, 0.5)
+    train_differs_from_eval(dropping, *args)
+
+
+@points(2)
+@needs("test_load_pretrained", "BertForPreTraining", "BertForClassification")
+@hint("Did any name match? If a weight of the encoder is missing, say so; strict=False would say nothing.")
+def test_load_pretrained_completely(student, reference, draw):
+    """`load_pretrained` makes both encoders answer alike, and refuses an incomplete one."""
+    pretrained, _ = twins(student, reference, "BertForPreTraining", *SIZES, draw=draw)
+    model, _ = twins(student, reference, "BertForClassification", 5, *SIZES, draw=draw)
+    weights, args = dict(pretrained.state_dict()), some_rows(draw, 4, 7)
+    student.load_pretrained(model, weights)
+    same(model.bert(*args), pretrained.bert(*args), only=[args[-1], None], what="the encoder's answer after loading")
+    for name in ("bert.pooler.bias", "bert.layers.1.norm2.weight", "bert.embeddings.word_embeddings.weight"):
+        some = {key: value for key, value in weights.items() if key != name}
+        errors = ("KeyError", "ValueError", "RuntimeError")
+        must_raise(errors, student.load_pretrained, model, some, valid=[model, weights])
+
+
+# --- 6. training -----------------------------------------------------------------------------------------------------
+
+
+@points(1)
+@needs("test_linear_rate")
+@hint("Steps are counted from 1. The warm-up may be one step, or all of them.")
+def test_linear_rate_cases(student, reference):
+    """`linear_rate` is right for every warm-up, in its first and its last step."""
+    for total, warmup, peak in [(10, 1, 0.3), (7, 7, 1.0), (100, 10, 2e-3), (1, 1, 0.5)]:
+        for step in {1, warmup, min(warmup + 1, total), (1 + total) // 2, total}:
+            args = (step, total, warmup, peak)
+            same(student.linear_rate(*args), reference.linear_rate(*args))
+
+
+def built(name: str, weights: Mapping[str, Tensor], *sizes: float) -> Callable[[Any], Any]:
+    """What builds a model with these weights on a side; it arrives in evaluation mode."""
+
+    def build(side: Any) -> Any:
+        model = getattr(side, name)(*sizes)
+        load(model, weights)
+        model.eval()
+        return model
+
+    return build
+
+
+def pretraining_batches(draw: Draw) -> list[tuple[Tensor, ...]]:
+    return [pretraining_batch(draw, rows, width) for rows, width in ((3, 8), (5, 6), (2, 9))]
+
+
+@points(3)
+@needs("BertForPreTraining", "pretrain_loss", "test_fit_worked_example")
+@trains(cpu_s=20)
+@hint("The model comes in evaluation mode. Every batch in turn: clear, loss, backward, step.")
+def test_fit_three_steps(student, reference, draw):
+    """`fit` pre-trains in training mode and leaves exactly the reference's parameters after three batches."""
+    weights = random_weights(state(reference.BertForPreTraining(*SIZES)), draw)
+    batches = pretraining_batches(draw)
+    build = built("BertForPreTraining", weights, *SIZES)
+    three_steps(student, reference, build, batches, optimizer=("SGD", {"lr": 0.3}))
+    dropping = student.BertForPreTraining(*SIZES, 0.5)
+    dropping.eval()
+    optimizer = builtin(student, "torch.optim.SGD", dropping.parameters(), lr=0.0)
+    losses = student.fit(dropping, batches[:1] * 3, optimizer)  # nothing is learned: only dropout makes a difference
+    trained = len({float(loss) for loss in losses}) > 1 or dropping.training.fetch() is True
+    check_that(trained, "the model is trained in evaluation mode, without its dropout", kind="training")
+
+
+@points(2)
+@needs("BertForPreTraining", "pretrain_loss", "test_fit_three_steps")
+@trains(cpu_s=20)
+@hint("The rate of a batch is set before its step, in every group of the optimizer.")
+def test_fit_rates(student, reference, draw):
+    """`fit` takes every step with the rate of its batch."""
+    weights = random_weights(state(reference.BertForPreTraining(*SIZES)), draw)
+    batches, build = pretraining_batches(draw), built("BertForPreTraining", weights, *SIZES)
+    kwargs = {"rates": [0.1, 0.4, 0.2]}
+    three_steps(student, reference, build, batches, optimizer=("SGD", {"lr": 9.0}), fit_kwargs=kwargs)
+    after = []
+    for side in (student, reference):
+        model = build(side)
+        groups = [{"params": part.parameters()} for part in (model.bert, model.mlm, model.nsp)]
+        side.fit(model, batches[:2], builtin(side, "torch.optim.SGD", groups, lr=9.0), [0.3, 0.1])
+        after.append(state(model))
+    same(*after, what="the parameters after two steps of an optimizer with three groups")
+
+
+@points(1)
+@needs("BertForClassification", "test_fit_worked_example")
+@trains(cpu_s=20)
+@hint("The same loop fine-tunes: the loss is model.loss(*batch), and all weights learn, the encoder's as well.")
+def test_fit_fine_tunes(student, reference, draw):
+    """`fit` fine-tunes a classifier, every weight of it."""
+    weights = random_weights(state(reference.BertForClassification(5, *SIZES)), draw)
+    batches = [(*some_rows(draw, rows, width), draw.ints(rows, high=5)) for rows, width in ((3, 8), (5, 6), (2, 9))]
+    build = built("BertForClassification", weights, 5, *SIZES)
+    three_steps(student, reference, build, batches, optimizer=("SGD", {"lr": 0.3}))
+
+
+# --- training by what is learned -------------------------------------------------------------------------------------
+
+Ids = NDArray[np.int64]
+
+
+def numpy_generator(draw: Draw) -> np.random.Generator:
+    """A numpy generator whose seed nobody can foretell who cannot foretell `draw`."""
+    return np.random.default_rng(draw.ints(4, high=2**31).tolist())
+
+
+def rows_of(texts: Sequence[tuple[list[int], list[int] | None]], codes: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """Ids, segments and mask of short texts, one or two a row, with every id replaced by its secret code."""
+    ids = [[CLS, *a, SEP] + ([] if b is None else [*b, SEP]) for a, b in texts]
+    width = max(map(len, ids))
+    padded = torch.tensor([row + [PAD] * (width - len(row)) for row in ids])
+    mask = padded != PAD
+    firsts = torch.tensor([len(a) + 2 for a, _ in texts])[:, None]
+    return codes[padded], ((torch.arange(width) >= firsts) & mask).long(), mask
+
+
+def hide(ids: Tensor, vocab: int, rng: np.random.Generator) -> tuple[Tensor, Tensor]:
+    """Inputs and labels of masked language modelling, 15 % and 80/10/10."""
+    shape = tuple(ids.shape)
+    chosen = torch.from_numpy(rng.random(shape) < 0.15) & (ids >= FIRST_WORD)
+    fate, words = torch.from_numpy(rng.random(shape)), torch.from_numpy(rng.integers(FIRST_WORD, vocab, shape))
+    inputs = torch.where(chosen & (fate < 0.9), torch.where(fate < 0.8, MASK, words), ids)
+    return inputs, torch.where(chosen, ids, IGNORE)
+
+
+def pairs_of(documents: Sequence[list[list[int]]], rng: np.random.Generator) -> list[Any]:
+    """Pairs of sentences (a, b, label) of all documents, in random order."""
+    pairs = []
+    for number, document in enumerate(documents):
+        for a, after in pairwise(document):
+            other = documents[(number + int(rng.integers(1, len(documents)))) % len(documents)]
+            wrong = rng.random() < 0.5
+            pairs.append((a, other[int(rng.integers(len(other)))] if wrong else after, int(wrong)))
+    return [pairs[i] for i in rng.permutation(len(pairs)).tolist()]
+
+
+def reading(words: Any, split: str, codes: Tensor, size: int, count: int, rng: np.random.Generator) -> list[Any]:
+    """`count` batches of `size` pairs to pre-train on, or to score."""
+    pairs: list[Any] = []
+    while len(pairs) < size * count:
+        pairs += pairs_of(list(words.documents(words.load(split), rng)), rng)
+    batches = []
+    for start in range(0, size * count, size):
+        part = pairs[start : start + size]
+        ids, segments, mask = rows_of([(a, b) for a, b, _ in part], codes)
+        inputs, labels = hide(ids, len(codes), rng)
+        batches.append((inputs, segments, mask, labels, torch.tensor([label for *_, label in part])))
+    return batches
+
+
+def initial_weights(like: Mapping[str, Tensor], draw: Draw) -> dict[str, Tensor]:
+    """Weights to start from: N(0, 0.12^2) for matrices (0.02 is for models 20 times as wide), ones, zeros."""
+    weights = {}
+    for name, value in like.items():
+        if value.ndim > 1:
+            weights[name] = 0.12 * draw(*value.shape)
+        else:
+            weights[name] = 0 * draw(*value.shape) + float("norm" in name and name.endswith("weight"))
+    return weights
+
+
+def in_reference(model: Any, trained: Any) -> Any:
+    """The reference model with the trained weights: the student's forward has no part in what it answers."""
+    names = state(model)
+    parameters = {name: value for name, value in trained.state.items() if name in names}  # without buffers of their own
+    load(model, parameters if parameters.keys() == names.keys() else trained.state)
+    model.eval()
+    return model
+
+
+def started_there(model: Any, weights: Mapping[str, Tensor]) -> None:
+    """Fail unless every trained matrix of the encoder still resembles the one that training was to start from."""
+    for name, value in state(model).items():
+        if value.ndim > 1 and name.startswith("bert."):
+            cosine = float(torch.cosine_similarity(value.flatten(), weights[name].flatten(), dim=0))
+            check_that(cosine >= 0.2, "these weights were not trained from those that `fit` was given", kind="training")
+
+
+def rising_and_falling(steps: int, peak: float) -> list[float]:
+    """The rates of a training: a tenth of it upwards, then down."""
+    warmup = steps // 10
+    return [peak * min(step / warmup, (steps + 1 - step) / (steps + 1 - warmup)) for step in range(1, steps + 1)]
+
+
+ADAM = ("AdamW", {"lr": 1e-3, "weight_decay": 0.01})
+STEPS, TUNING = 450, 50
+
+
+def fine_tuned(student: Any, sizes: Sequence[int], weights: Mapping[str, Tensor], batches: Sequence[Any]) -> Any:
+    """What the student's loop makes of a classifier."""
+    rates = rising_and_falling(len(batches), 3e-3)
+    kwargs = {"rates": rates}
+    return train(
+        student,
+        "BertForClassification",
+        args=sizes,
+        weights=weights,
+        batches=batches,
+        optimizer=ADAM,
+        fit_kwargs=kwargs,
+    )
+
+
+@points(11)
+@needs("test_bert", "test_bert_sees_real_tokens", "test_bert_gradients", "test_pretrain_loss")
+@needs("test_pretraining_model", "test_pretraining_gradients", "test_classifier", "test_classifier_gradients")
+@needs("test_fit_three_steps", "test_fit_rates", "test_fit_fine_tunes")
+@trains(cpu_s=180)
+@hint(
+    "Both trainings run through your `fit`. Does every batch reach the model, with its own rate, and all weights learn?"
+)
+def test_pretraining_pays(student, reference, draw, dataset):
+    """Pre-trained on days in eleven languages, your BERT tells the language of words that no label ever named."""
+    words, rng = dataset("calendar_words"), numpy_generator(draw)
+    vocab, languages = len(words.vocabulary()), len(words.LANGUAGES)
+    sizes = (vocab, 32, 4, 64, 1, 32)
+    codes = torch.cat([torch.arange(FIRST_WORD), FIRST_WORD + draw.permutation(vocab - FIRST_WORD)])
+    weights = initial_weights(state(reference.BertForPreTraining(*sizes)), draw)
+    pretrained = train(
+        student,
+        "BertForPreTraining",
+        args=sizes,
+        weights=weights,
+        batches=reading(words, "train", codes, 32, STEPS, rng),
+        optimizer=ADAM,
+        fit_kwargs={"rates": rising_and_falling(STEPS, 5e-3)},
+    )
+    model = in_reference(reference.BertForPreTraining(*sizes), pretrained)
+    held_out = reading(words, "test", codes, 256, 2, rng)
+    loss = sum(float(model.loss(*batch)) for batch in held_out) / len(held_out)
+    learned(student, loss, at_most=READ, what="held-out loss of pre-training")
+    started_there(model, weights)
+
+    few = [(sentence, label) for sentence, label in words.labelled(words.load("train"), rng, MONTHS, LABELS)]
+    encoder = {name: value for name, value in state(model).items() if name.startswith("bert.")}
+    head = initial_weights({"classifier.weight": draw(languages, 32), "classifier.bias": draw(languages)}, draw)
+    batches = []
+    for _ in range(TUNING):
+        part = [few[i] for i in rng.permutation(len(few))[:32].tolist()]
+        batches.append((*rows_of([(a, None) for a, _ in part], codes), torch.tensor([label for _, label in part])))
+    tuned = fine_tuned(student, (languages, *sizes), encoder | head, batches)
+    sorter = in_reference(reference.BertForClassification(languages, *sizes), tuned)
+    unseen = words.labelled(words.load("test"), rng, range(max(MONTHS) + 1, 13), 100)
+    loss = float(
+        sorter.loss(*rows_of([(a, None) for a, _ in unseen], codes), torch.tensor([label for _, label in unseen]))
+    )
+    learned(student, loss, at_most=SORTED, what="loss of naming the language")
+
+
+MONTHS, LABELS = (1, 2), 4
+"""Of each language, this many days of these months are labelled; all other months are for the test."""
+READ, SORTED = 9.0, 9.0
