@@ -32,6 +32,8 @@ MEASUREMENTS = (
     Measurement("what a vector holds", "translation", "vector"),
     Measurement("dates with and without attention", "translation", "attention"),
     Measurement("a Transformer and the amount of data", "translation", "data"),
+    Measurement("pre-training", "language", "pretraining"),
+    Measurement("few pictures and many", "images", "pictures"),
     Measurement("operations and time", "cost", "cost", alone=True),
 )
 """In the order of the page."""
