@@ -74,7 +74,8 @@ def _claims(right: dict[str, tuple[float, ...]], sizes: dict[str, int]) -> tuple
             "ViT",
             "needs much data",
             held(gained["ViT"] > gained["CNN"]),
-            f"from {AMOUNTS[0]} to {AMOUNTS[-1]} pictures the ViT gains {gained['ViT']:.0%}, the CNN {gained['CNN']:.0%}",
+            f"from {AMOUNTS[0]} to {AMOUNTS[-1]} pictures the ViT gains {gained['ViT']:.0%}, the CNN"
+            f" {gained['CNN']:.0%}",
         ),
     )
 

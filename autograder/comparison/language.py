@@ -129,7 +129,7 @@ class _Lab:
         """The model after so many batches of labelled texts; with `frozen`, only its head has learned."""
         rng = seeded(6)
         learning = model.classifier if frozen else model
-        optimizer = torch.optim.AdamW(learning.parameters(), 2e-2 if frozen else 2e-3)  # type: ignore[operator,union-attr]
+        optimizer = torch.optim.AdamW(learning.parameters(), 2e-2 if frozen else 2e-3)  # type: ignore[union-attr]
         drawn = (torch.from_numpy(rng.integers(len(rows[0]), size=32)) for _ in range(steps))
         self.bert.fit(model, (tuple(part[chosen] for part in rows) for chosen in drawn), optimizer)
         return model.eval()
