@@ -10,13 +10,21 @@ import click
 
 from autograder import __version__, office
 from autograder.errors import AutograderError
-from autograder.options import course_option, explained, jobs_option, json_option, language_option, sandbox_option
+from autograder.options import (
+    Verbs,
+    course_option,
+    explained,
+    jobs_option,
+    json_option,
+    language_option,
+    sandbox_option,
+)
 from autograder.records import Confinement
 
 CHECKS_FAILED = 1
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(cls=Verbs, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, prog_name="autograder")
 def main() -> None:
     """Grade deep-learning assignments: from RNN to ViT.

@@ -41,6 +41,26 @@ def explained(command: Callable[..., None]) -> Callable[..., None]:
     return run
 
 
+class Verbs(click.Group):
+    """The command: its help lists what students do, and what instructors do only where there is a course."""
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002 - click's
+        """Write two lists, or one and a sentence."""
+        here = Path.cwd()
+        course = any((folder / "course.yml").is_file() for folder in (here, *here.parents))
+        students = [(name, verb) for name, verb in self.commands.items() if name in AT_HOME]
+        others = [(name, verb) for name, verb in self.commands.items() if name not in AT_HOME]
+        for title, verbs in (("Your own work", students), ("A course", others if course else ())):
+            if rows := [(name, verb.get_short_help_str(formatter.width - 20)) for name, verb in verbs]:
+                with formatter.section(title):
+                    formatter.write_dl(rows)
+        if not course:
+            formatter.write_paragraph()
+            formatter.write_text("More verbs, for whoever runs a course, are listed where its course.yml lies.")
+
+
+AT_HOME = ("check", "submit", "compare")
+
 course_option = click.option(
     "--course",
     "course_root",

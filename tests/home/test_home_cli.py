@@ -71,6 +71,16 @@ def test_check_and_submit_need_nothing_of_unix(desk: Desk, edited: Edited, tmp_p
     assert (folder.parents[1] / "handin" / "t1_tiny.zip").is_file()
 
 
+def test_help_at_home_is_for_students(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where there is no course, the list of verbs holds those of students; what others can do is not theirs to read."""
+    monkeypatch.chdir(tmp_path)
+    said = CliRunner().invoke(main, ["--help"]).stdout
+    assert {"check", "submit"} <= {line.split()[0] for line in said.splitlines() if line.startswith("  ")}
+    assert not {"grade", "audit", "release"} & {line.split()[0] for line in said.splitlines() if line.startswith("  ")}
+    (tmp_path / "course.yml").touch()
+    assert "\n  grade " in CliRunner().invoke(main, ["--help"]).stdout
+
+
 def test_an_instructors_verb_says_what_it_lacks(tmp_path: Path) -> None:
     """Without what only Linux has, everything around grading still loads, and a sentence says that Linux is needed."""
     (tmp_path / "sitecustomize.py").write_text(textwrap.dedent(ELSEWHERE), encoding="utf-8")
