@@ -52,7 +52,7 @@ def open_folder(assignment: Assignment, folder: Path, wish: Wish, work: EarlierW
 
     @contextmanager
     def guard() -> Iterator[None]:
-        with place, banned.enforced():
+        with place, banned.enforced(), loading.InertWhereMissing(root):
             yield
 
     try:

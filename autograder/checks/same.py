@@ -275,4 +275,5 @@ def _margin(difference: patterns.Difference) -> str:
     error = (difference.got - difference.expected).abs()
     worst = int(error.argmax())
     allowed = float(difference.allowed.flatten()[worst])
-    return f"\nlargest error {float(error.max()):.9g} at {_index(error, worst)}, allowed there {allowed:.3g}"
+    at, there = (f" at {_index(error, worst)}", " there") if error.ndim else ("", "")
+    return f"\nlargest error {float(error.max()):.9g}{at}, allowed{there} {allowed:.3g}"

@@ -20,7 +20,7 @@ def next_step(report: Report, results: Iterable[CheckResult]) -> str:
     if wrong is not None:
         where = wrong.result.finding.where if wrong.result.finding else ""
         word = wrong.id.removeprefix("test_")
-        return f"Mend {word}{f' ({where})' if where else ''}, then run `{again} -k {word}`."
+        return f"Mend `{wrong.subject}`{f' ({where})' if where else ''}, then run `{again} -k {word}`."
     broken = [result for result in results if result.outcome not in (Outcome.PASSED, Outcome.SKIPPED)]
     if gap is not None and (open_ or broken or not report.chosen):
         return f"Write `{gap.name}` ({gap.file}, line {gap.line}): see {gap.section}."

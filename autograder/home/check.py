@@ -13,7 +13,7 @@ from autograder.errors import UsageError
 from autograder.home.advice import next_step
 from autograder.home.places import is_untouched
 from autograder.home.reading import read_sources
-from autograder.home.report import Line, Report
+from autograder.home.report import Line, Report, subject
 from autograder.home.run import Hands, Run, Tell
 from autograder.records import Assignment, Check, CheckResult, Outcome
 
@@ -76,10 +76,11 @@ def _lines(run: Run, chosen: Sequence[Check]) -> tuple[Line, ...]:
     outcomes = {id_: result.outcome for id_, result in run.results.items()}
     unwritten = {id_ for id_, result in run.results.items() if _is_unwritten(result)}
     waiting: dict[str, str] = {}
+    subjects = {check.id: subject(check.id, check.title) for check in run.assignment.checks}
     for check in in_order_of_needs(run.assignment.checks, run.assignment.parts):
         for name in check.needs if outcomes.get(check.id) is Outcome.SKIPPED else ():
             if {*run.assignment.parts.get(name, (name,))} & (unwritten | waiting.keys()):
-                waiting.setdefault(check.id, name.removeprefix("test_"))
+                waiting.setdefault(check.id, subjects.get(name, name))
     return tuple(
         Line(check.id, check.title, run.results[check.id], check.id in unwritten, waiting.get(check.id, ""))
         for check in chosen

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 import sys
+import textwrap
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
@@ -28,6 +30,7 @@ WORDS = {
 }
 UNWRITTEN = ("to write", "cyan")
 WAITS = ("waits", "cyan")
+_UNBROKEN = "\N{NO-BREAK SPACE}"
 PRINTED_LINES, DETAIL_LINES, WIDEST = 12, 6, 100
 
 
@@ -83,7 +86,16 @@ class Page:
         if report.gpu is not None:
             self._gpu(report.gpu)
         self._console.print()
-        self._console.print(Text.assemble(("Next: ", "bold"), plain(report.next_step)))
+        self._next(report.next_step)
+
+    def _next(self, words: str) -> None:
+        """Print the next step; a command in it stays on one line, for whoever copies it."""
+        whole = re.sub("`[^`]+`", lambda command: command[0].replace(" ", _UNBROKEN), f"Next: {printable(words)}")
+        lines = textwrap.wrap(whole, self._console.width, break_long_words=False, break_on_hyphens=False)
+        for line in lines:
+            text = Text(line.replace(_UNBROKEN, " "))
+            text.highlight_regex("^Next: ", "bold")
+            self._console.print(text, soft_wrap=True)
 
     def packed(self, packed: Packed, report: Report | None, remarks: Sequence[str]) -> None:
         """Print where the zip lies and what is in it."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import Any
 
@@ -54,6 +55,17 @@ class Line:
     """It met a part that is not written yet: nothing is wrong."""
     waits_for: str = ""
     """The part or check that has to be written before this one can run."""
+
+    @property
+    def subject(self) -> str:
+        """What the check is about, by the name that stands in the student's file: the first one in its title."""
+        return subject(self.id, self.title)
+
+
+def subject(id_: str, title: str) -> str:
+    """The first name in a check's title (`RNNCell`, `RNNCell.forward`), else what its own name says."""
+    named = re.search(r"`([A-Za-z_][\w.]*)", title)
+    return named[1] if named else id_.removeprefix("test_")
 
 
 @dataclass(frozen=True, slots=True)

@@ -142,19 +142,50 @@ class ImportGate(importlib.abc.MetaPathFinder):
         if fullname in self._codes:
             return compiled_spec(Path(self._folder), fullname, self._codes[fullname])
         package = fullname.partition(".")[0]
-        if self._inert and fullname in INERT_PARTS and self._asked_by_submission():
+        if self._inert and fullname in INERT_PARTS and _asked_from(self._folder):
             return importlib.machinery.ModuleSpec(fullname, InertLoader(), is_package=True)
-        if package in sys.stdlib_module_names or package in self._importable or not self._asked_by_submission():
+        if package in sys.stdlib_module_names or package in self._importable or not _asked_from(self._folder):
             return None
         if self._inert and package in INERT:
             return importlib.machinery.ModuleSpec(fullname, InertLoader(), is_package=True)
         raise ImportError(refusal(package, self._allowed), name=fullname)
 
-    def _asked_by_submission(self) -> bool:
-        frame: FrameType | None = sys._getframe(2)
-        while frame is not None and "importlib" in frame.f_code.co_filename:
-            frame = frame.f_back
-        return frame is not None and frame.f_code.co_filename.startswith(self._folder)
+
+def _asked_from(folder: str) -> bool:
+    """Whether the import that a finder, the caller, is asked about stands in a file of `folder`."""
+    frame: FrameType | None = sys._getframe(2)
+    while frame is not None and "importlib" in frame.f_code.co_filename:
+        frame = frame.f_back
+    return frame is not None and frame.f_code.co_filename.startswith(folder)
+
+
+@dataclass
+class InertWhereMissing(importlib.abc.MetaPathFinder):
+    """At home, behind other finders: plots and progress bars that are not installed are inert for files in `folder`."""
+
+    folder: Path
+    _made: list[str] = field(default_factory=list)
+
+    def find_spec(
+        self,
+        fullname: str,
+        path: Sequence[str] | None = None,  # noqa: ARG002 - importlib's interface
+        target: ModuleType | None = None,  # noqa: ARG002
+    ) -> importlib.machinery.ModuleSpec | None:
+        """Return the spec of an inert module, or None where the import is not one of these."""
+        if fullname.partition(".")[0] in INERT and _asked_from(str(self.folder)):
+            self._made.append(fullname)
+            return importlib.machinery.ModuleSpec(fullname, InertLoader(), is_package=True)
+        return None
+
+    def __enter__(self) -> Self:
+        sys.meta_path.append(self)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        sys.meta_path.remove(self)
+        while self._made:
+            sys.modules.pop(self._made.pop(), None)
 
 
 def write_files(files: Mapping[str, bytes], folder: Path) -> None:

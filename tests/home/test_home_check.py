@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,8 @@ from autograder.course import load_assignment
 from autograder.errors import ConfigurationError, UsageError
 from autograder.home import worker
 from autograder.home.check import check
-from autograder.home.report import Report
+from autograder.home.page import Page
+from autograder.home.report import Report, subject
 from autograder.home.run import Hands, Interrupted
 from autograder.records import Outcome
 
@@ -58,7 +60,7 @@ def test_a_mistake_comes_with_its_hint_and_what_builds_on_it_goes_on(checked: Ch
     assert failed.finding is not None
     assert failed.finding.hint.startswith("h' = tanh")
     assert follows.stand_ins == ("rnn_cell",)
-    assert report.next_step.startswith("Mend rnn_cell")
+    assert report.next_step.startswith("Mend `rnn_cell`")
     assert "-k rnn_cell" in report.next_step
 
 
@@ -225,3 +227,36 @@ def test_the_kit_finds_its_checks_by_itself(desk: Callable[..., Path]) -> None:
     assert [check.id for check in load_assignment(desk(), complete=False).checks] == [
         "test_double", "test_rnn_cell", "test_run_one_step",
     ]  # fmt: skip
+
+
+def test_plots_that_are_not_installed_stop_nothing(checked: Checked, edited: Edited) -> None:
+    """What `grade` makes inert and this machine lacks is inert here, too, also where a function imports it."""
+    imports = "import wandb\nfrom bokeh.plotting import figure\nfigure().line([1], [2])"
+    inside = DOUBLE.replace("    return", "    import bokeh.models\n    return")
+    report = checked(f"{edited((DOUBLE, inside))}\n{imports}\n")
+    assert report.passed, report
+    assert "bokeh" not in sys.modules
+
+
+@pytest.mark.parametrize(
+    ("title", "name"),
+    [
+        ("`RNNCell.forward` holds its weights under torch's names.", "RNNCell.forward"),
+        ("`rnn(x, h)` gives all states.", "rnn"),
+        ("The gradient of `f` is right where `g`'s is.", "f"),
+        ("It runs.", "rnn_module"),
+    ],
+)
+def test_a_check_is_about_what_its_title_names(title: str, name: str) -> None:
+    """The student wrote `RNNCell`, and no `rnn_cell_module`."""
+    assert subject("test_rnn_module", title) == name
+
+
+def test_a_command_is_not_broken(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    """Words wrap at the terminal's width, a command to copy does not, and it holds plain blanks."""
+    monkeypatch.setenv("COLUMNS", "60")
+    command = "autograder check a2_lstm_gru -k lstm_cell_gradients"
+    Page().report(Report("a2", "LSTM", next_step=f"Mend `LSTMCell` (lstm_gru.py, line 120), then run `{command}`."))
+    lines = capsys.readouterr().out.splitlines()
+    assert any(f"`{command}`." in line for line in lines)
+    assert max(map(len, lines)) <= 60

@@ -117,7 +117,7 @@ def test_what_is_printed_fits_80_columns_and_needs_no_colour(desk: Desk, edited:
     assert max(len(line) for line in said.stdout.splitlines()) <= 80
     assert re.search(r"^failed    `double` doubles\. +0/10$", said.stdout, re.MULTILINE)
     assert "hint: Twice is two times." in said.stdout
-    assert "Next: Mend double" in said.stdout
+    assert "Next: Mend `double`" in said.stdout
     assert not said.stderr
 
 
