@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 from click.testing import Result
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from autograder.errors import UsageError
@@ -183,6 +183,7 @@ def test_two_students_of_one_name_are_not_mixed_up(tmp_path: Path) -> None:
     assert "min1 has a mark and does not stand in the file" in filled.remarks
 
 
+@settings(deadline=None)
 @given(
     st.lists(
         st.lists(st.text(st.characters(codec="utf-8"), max_size=8), min_size=2, max_size=2), min_size=1, max_size=4
@@ -200,6 +201,7 @@ def test_a_table_is_written_as_it_was_read(
     assert read_sheet(path) == table
 
 
+@settings(deadline=None)
 @given(st.text())
 def test_no_cell_is_a_formula(text: str) -> None:
     """What a spreadsheet would run begins with an apostrophe; numbers and other texts stay as they are."""
