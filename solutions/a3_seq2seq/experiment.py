@@ -9,7 +9,7 @@
 from __future__ import annotations
 
 import sys
-from collections import defaultdict
+import unicodedata
 from collections.abc import Callable, Iterator, Mapping, Sequence
 
 import numpy as np
@@ -23,7 +23,8 @@ Batch = tuple[Tensor, Tensor, Tensor]
 """Sources (B, S), their lengths (B,), targets (B, T)."""
 LANGUAGES = ("en_US", "ko_KR", "de_DE")
 SHOWN = {"en_US": "English", "ko_KR": "Korean", "de_DE": "German"}
-EXAMPLES = 4
+SIZES = (32, 64, 128)
+"""Of the state."""
 
 
 def batch_of(pairs: Sequence[tuple[str, str]], source: Vocab, target: Vocab) -> Batch:
@@ -41,42 +42,51 @@ def exact(model: Seq2Seq, batch: Batch) -> tuple[Tensor, Tensor]:
     return written, (written == aims).all(dim=1)
 
 
-def bar(share: float) -> str:
-    """A share from 0 to 1 as a bar and a number."""
-    return f"{'#' * round(30 * share):30} {share:5.2f}"
+def filled(text: str, width: int) -> str:
+    """The text with spaces behind it up to a width; a Korean letter is as wide as two others."""
+    wide = sum(unicodedata.east_asian_width(letter) in "WF" for letter in text)
+    return text + " " * (width - len(text) - wide)
 
 
-def dates() -> None:
-    """Train one model on dates of all lengths; print how many it gets right, by what a date holds and by its length."""
-    source = Vocab(data.characters(LANGUAGES))
-    target = Vocab(data.ISO_CHARACTERS)
-    training, unseen = (data.load(split, LANGUAGES) for split in ("train", "test"))
-    model = Seq2Seq(source.size, target.size, 32, 64)
-    optimizer = torch.optim.Adam(model.parameters(), 8e-3)
+def trained_on_dates(training: Sequence[data.Date], source: Vocab, target: Vocab, hidden: int) -> Seq2Seq:
+    """A model that was trained on 500 batches of dates."""
+    torch.manual_seed(1)
+    model = Seq2Seq(source.size, target.size, 32, hidden)
 
     def batches() -> Iterator[Batch]:
-        for _ in range(800):
+        for _ in range(500):
             chosen = [training[i] for i in torch.randint(len(training), (64,)).tolist()]
             yield batch_of([(date.text, date.iso) for date in chosen], source, target)
 
-    losses = fit(model, batches(), optimizer, max_norm=1.0)
-    print(f"loss of the first batch {losses[0]:.2f}, of the last fifty {sum(losses[-50:]) / 50:.2f} nats per character")
-    written, right = exact(model, batch_of([(date.text, date.iso) for date in unseen], source, target))
-    forms, lengths = defaultdict[str, list[float]](list), defaultdict[int, list[float]](list)
-    for date, hit in zip(unseen, right.tolist(), strict=True):
-        forms[f"{SHOWN[date.locale]:8} {date.form:7}"].append(hit)
-        lengths[(len(date.text) - 1) // 5].append(hit)
-    print("\nexact match on dates that no language showed in training")
-    for name in sorted(forms, key=lambda name: -sum(forms[name]) / len(forms[name])):
-        print(f"{name}  {bar(sum(forms[name]) / len(forms[name]))}")
-    print("\nthe same by the length of the source, in characters")
-    for fifth in sorted(lengths):
-        share = sum(lengths[fifth]) / len(lengths[fifth])
-        print(f"{5 * fifth + 1:2} to {5 * fifth + 5:2}          {bar(share)}")
-    print()
+    losses = fit(model, batches(), torch.optim.Adam(model.parameters(), 8e-3), max_norm=1.0)
+    print(f"H = {hidden:3}: from {losses[0]:.2f} to {sum(losses[-50:]) / 50:.2f} nats per character")
+    return model
+
+
+def dates() -> None:
+    """Train three sizes of the state on dates of all lengths; print how many they get right, by kind and by length."""
+    source, target = Vocab(data.characters(LANGUAGES)), Vocab(data.ISO_CHARACTERS)
+    training, unseen = (data.load(split, LANGUAGES) for split in ("train", "test"))
+    batch = batch_of([(date.text, date.iso) for date in unseen], source, target)
+    results = {H: exact(trained_on_dates(training, source, target, H), batch) for H in SIZES}
+    kinds = [f"{SHOWN[date.locale]:8}{date.form}" for date in unseen]
+    lengths = [f"{(len(date.text) - 1) // 5 * 5 + 1:2} to {(len(date.text) - 1) // 5 * 5 + 5:2}" for date in unseen]
+    print(
+        "\nexact match on dates that no language showed in training" + " " * 8 + "".join(f"  H = {H:3}" for H in SIZES)
+    )
+    for title, groups in (("language and form", kinds), ("characters of the source", lengths)):
+        print(f"{title}:")
+        for group in sorted(set(groups), key=groups.index if groups is kinds else None):
+            rows = torch.tensor([each == group for each in groups])
+            example = unseen[groups.index(group)].text
+            shares = (right[rows].double().mean().item() for _, right in results.values())
+            print(f"  {group:16}{filled(example, 38)}" + "".join(f"{share:9.2f}" for share in shares))
+    written, right = results[SIZES[1]]
+    print(f"\nwhat H = {SIZES[1]} writes:")
     for index in range(0, len(unseen), len(unseen) // 12):
         text = "".join(target.decode(written[index].tolist()))
-        print(f"{unseen[index].text:28} -> {text:10} {'' if right[index] else 'should be ' + unseen[index].iso}")
+        aim = "" if right[index] else f"should be {unseen[index].iso}"
+        print(f"  {filled(unseen[index].text, 28)} -> {text:10} {aim}")
 
 
 def tensors(batch: Sequence[np.ndarray]) -> Batch:
@@ -97,10 +107,10 @@ def trained_on_reversal(hidden: int, longest: int, ratio: float, steps: int) -> 
 
 def reversal() -> None:
     """Train three sizes of the state on rows of 1 to 8 digits; print the exact match by length."""
-    sizes, longest = (32, 64, 128), 8
-    models = [trained_on_reversal(hidden, longest, 1.0, 400) for hidden in sizes]
+    longest = 8
+    models = [trained_on_reversal(hidden, longest, 1.0, 400) for hidden in SIZES]
     print("exact match on unseen rows of digits, backwards\n")
-    print("length   possible rows" + "".join(f"{f'H = {hidden}':>10}" for hidden in sizes))
+    print("length   possible rows" + "".join(f"{f'H = {hidden}':>10}" for hidden in SIZES))
     for length in range(1, longest + 1):
         batch = tensors(task.reversal(500, length, length, 10, np.random.default_rng(0)))
         shares = [exact(model, batch)[1].double().mean().item() for model in models]

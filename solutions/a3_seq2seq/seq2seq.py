@@ -121,7 +121,7 @@ class Encoder(nn.Module):
         src (B, S) and lengths (B,), both int64, 1 <= lengths[b] <= S, in any order; row b is real at places
         0 .. lengths[b] - 1. The network starts at zeros. The state is h_n (L, B, H), or (h_n, c_n) for "lstm", of each
         row *at its last real token*: padding, whatever ids stand there, does not change it. enc_out is as wide as src,
-        also where no row is that long; what stands at its padded places is left open.
+        also where no row is that long; at its padded places stand any finite numbers.
         """
         ### BEGIN SOLUTION
         packed = nn.utils.rnn.pack_padded_sequence(

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -27,6 +28,7 @@ from autograder.checks import (
     needs,
     padding_invariant,
     points,
+    random_weights,
     same,
     same_gradients,
     state,
@@ -40,6 +42,8 @@ PAD, SOS, EOS, UNK = 0, 1, 2, 3
 SIGMAS = 5
 """Statistical bounds: a right submission misses one of them in 1.7 million."""
 KINDS = ["gru", "lstm"]
+ATTEMPTS = 40
+"""Draws of weights for an example that tells right from wrong; one in three is enough, as a rule."""
 
 
 # --- text as numbers -------------------------------------------------------------------------------------------------
@@ -57,6 +61,7 @@ def test_vocab_cases(student):
     same(vocab.decode([PAD, 5, PAD, SOS, 4, EOS, EOS, 6]), ["one", "two"])
     same([vocab.decode([]), vocab.decode([EOS, 4])], [[], []], what="nothing")
     same(student.Vocab("").size.fetch(), 4, what="the size of an empty vocabulary")
+    same(student.Vocab("aA a\n").encode("A a\n"), [5, 6, 4, 7], what="large and small letters and white space")
 
 
 @points(2)
@@ -102,6 +107,7 @@ def test_encoder_layers_and_kinds(student, reference, draw, batch, steps, layers
     src = sources(draw, 13, lengths, steps + spare)
     got = theirs(src, lengths)
     same(list(got[0].shape), [batch, steps + spare, 8], what="the shape of enc_out")
+    check_that(bool(got[0].isfinite().all()), "enc_out holds NaN or infinity: padded places need numbers, any numbers")
     same(real(got, lengths), real(ours(src, lengths), lengths))
 
 
@@ -207,12 +213,30 @@ def test_masked_ce_padding(student, reference, draw, pad, size):
     same_gradients(student.masked_ce, reference.masked_ce, logits, targets, pad, draw=draw, names=names)
 
 
-def lively(student: Any, reference: Any, draw: Draw, *sizes: int, scale: float = 3.0, **options: Any) -> Pair:
-    """Twins of Seq2Seq whose predictions depend clearly on source, state and previous token."""
+def lively(
+    student: Any,
+    reference: Any,
+    draw: Draw,
+    *sizes: int,
+    scale: float = 3.0,
+    biases: Mapping[int, float] = MappingProxyType({}),
+    telling: Callable[[Any], bool] | None = None,
+    **options: Any,
+) -> Pair:
+    """Twins of Seq2Seq whose predictions depend clearly on source, state and previous token.
+
+    `biases` make some tokens more likely. Weights are drawn until the reference's answers are `telling`.
+    """
     theirs, ours = twins(student, reference, "Seq2Seq", *sizes, draw=draw, **options)
-    weights = {name: scale * weight for name, weight in state(ours).items()}
+    weights = dict[str, Tensor]()
+    for _ in range(ATTEMPTS):
+        weights = {name: scale * weight for name, weight in random_weights(state(ours), draw).items()}
+        for token, more in biases.items():
+            weights["decoder.out.bias"][token] += more
+        load(ours, weights)
+        if telling is None or telling(ours):
+            break
     load(theirs, weights)
-    load(ours, weights)
     return Pair(theirs, ours)
 
 
@@ -254,8 +278,13 @@ def test_seq2seq_gradients(student, reference, draw, kind):
 @pytest.mark.parametrize(("rows", "width", "steps", "layers"), [(5, 6, 8, 1), (1, 4, 5, 2), (3, 2, 1, 1)])
 def test_seq2seq_free_running(student, reference, draw, rows, width, steps, layers, kind):
     """`Seq2Seq` with ratio 0 reads its own predictions and none of the true tokens behind SOS."""
-    pair = lively(student, reference, draw, 13, 11, 5, 8, num_layers=layers, kind=kind)
     args = examples(draw, 13, 11, rows, width, steps)
+
+    def telling(model: Any) -> bool:
+        """Whether a row predicts EOS before the last place, where it must end nothing."""
+        return steps == 1 or bool((model(*args, 0.0).argmax(-1)[:, :-1] == EOS).any())
+
+    pair = lively(student, reference, draw, 13, 11, 5, 8, num_layers=layers, kind=kind, telling=telling)
     same(pair.student(*args, 0.0), pair.reference(*args, 0.0))
 
 
@@ -377,22 +406,37 @@ def test_fit_three_steps(student, reference, draw, dropout):
 @pytest.mark.parametrize("max_norm", [None, 0.05, 1000.0])
 def test_fit_options(student, reference, draw, max_norm):
     """`fit` hands ratio and generator on, and clips the gradients of all parameters together before the step."""
-    sizes = (9, 8, 3, 5)
-    pair = lively(student, reference, draw, *sizes)
+    sizes, scale = (9, 8, 3, 5), 3.0 if max_norm else 6.0  # where nothing is to be clipped, gradients are long
+    pair = lively(student, reference, draw, *sizes, scale=scale)
     weights = state(pair.reference)
     weights["decoder.out.bias"][PAD] -= 20.0  # else the vector of PAD, which some never train, would be read
     batches = translations(draw, *sizes[:2], [(3, 5, 4), (6, 2, 7), (2, 4, 3)])
     kwargs = {"teacher_forcing_ratio": 0.0, "max_norm": max_norm}
     three_steps(student, reference, built(weights, *sizes), batches, optimizer=("SGD", {"lr": 0.7}), fit_kwargs=kwargs)
-    kwargs |= {"teacher_forcing_ratio": 0.5, "generator": draw.generator()}
+    toss_in_training(student, pair, draw, sizes)
+
+
+def toss_in_training(student: Any, pair: Pair, draw: Draw, sizes: Sequence[int]) -> None:
+    """Fail unless `fit` tosses a fair coin with its generator for every batch; a rate of 0 keeps the weights still."""
+    count, vocab = 40, sizes[1]
+    src, lengths, _ = examples(draw, sizes[0], vocab, 1, 5, 2)
+    own = pair.reference(src, lengths, torch.tensor([[SOS]]))[0, 0].argmax()  # what the model writes behind SOS
+    tgt = torch.tensor([[SOS, 4 + (int(own) - 3) % (vocab - 4), EOS]])  # another word is the true one
+    outcomes = [
+        -float(pair.reference(src, lengths, tgt[:, :-1], ratio).log_softmax(-1)[0, [0, 1], tgt[0, 1:]].mean())
+        for ratio in (1.0, 0.0)
+    ]
+    kwargs = {"teacher_forcing_ratio": 0.5, "generator": draw.generator()}
+    args = {"args": sizes, "weights": state(pair.reference), "batches": count * [(src, lengths, tgt)]}
     runs = [
-        train(student, "Seq2Seq", args=sizes, weights=weights, batches=6 * batches, optimizer=("SGD", {"lr": 0.1}),
-              fit_kwargs=kwargs)
-        for _ in range(2)
-    ]  # fmt: skip
-    name = "decoder.out.weight"
-    equal = bool((runs[0].state[name] == runs[1].state[name]).all())
-    check_that(equal, "two runs with equal generators end in different weights: is the generator handed on?")
+        train(student, "Seq2Seq", **args, optimizer=("SGD", {"lr": 0.0}), fit_kwargs=kwargs).losses for _ in range(2)
+    ]
+    expected = [min(outcomes, key=lambda outcome: abs(outcome - float(loss))) for loss in runs[0]]
+    same(runs[0], expected, what="losses where one token is the true one or the model's own")
+    same(runs[1], runs[0], what="the losses of a second run with an equal generator")
+    forced = expected.count(outcomes[0])
+    fits = abs(forced - count / 2) <= SIGMAS * count**0.5 / 2
+    check_that(fits, f"with ratio 0.5, {forced} of {count} batches read the true token")
 
 
 # --- decoding --------------------------------------------------------------------------------------------------------
@@ -406,17 +450,24 @@ def tidy(ids: Tensor, max_len: int) -> Tensor:
 
 @points(4)
 @needs("test_greedy", "Seq2Seq", "Encoder", "Decoder")
-@hint("When is a row finished? Some rows end early, some never do, and a row that has ended writes nothing more.")
+@hint("When is a row finished? Some rows end early, some never do. No id but EOS ends a row, none is excluded.")
 @pytest.mark.parametrize("kind", KINDS)
-def test_greedy_ends_rows(student, reference, draw, kind):
+@pytest.mark.parametrize("favourite", [PAD, SOS, UNK])
+def test_greedy_ends_rows(student, reference, draw, kind, favourite):
     """`greedy` ends each row at its own EOS, one after `max_len` ids at the latest."""
-    rows, max_len = 60, 9
-    pair = lively(student, reference, draw, 13, 7, 5, 8, kind=kind)
-    weights = state(pair.reference)
-    weights["decoder.out.bias"][EOS] += 1.5  # so that EOS comes up now and then
-    for model in (pair.student, pair.reference):
-        load(model, weights)
+    rows, max_len = 20, 9
     src, lengths, _ = examples(draw, 13, 7, rows, 6, 2)
+
+    def telling(model: Any) -> bool:
+        """Whether some rows end early and some never, and the favourite is written as any other id is."""
+        ids = reference.greedy(model, src, lengths, max_len)
+        ends = (ids == EOS).int().argmax(1).masked_fill(~(ids == EOS).any(1), max_len)  # (B,)
+        written = ids[torch.arange(max_len) < ends[:, None]]
+        early, late = (ends > 0) & (ends < max_len - 2), ends == max_len
+        return bool(early.any() and late.any() and (written == favourite).any())
+
+    biases = {EOS: 1.5, favourite: 1.5}
+    pair = lively(student, reference, draw, 13, 7, 5, 8, scale=5.0, biases=biases, telling=telling, kind=kind)
     same(tidy(student.greedy(pair.student, src, lengths, max_len), max_len),
          reference.greedy(pair.reference, src, lengths, max_len))  # fmt: skip
     one, short = src[:1, : int(lengths[0])], lengths[:1]
@@ -430,14 +481,23 @@ def test_greedy_ends_rows(student, reference, draw, kind):
 def test_beam_search(student, reference, draw, kind):
     """Bonus: `beam_search` is `greedy` for k = 1, and finds the best of all sequences where nothing is pruned."""
     vocab, max_len = 5, 3
-    pair = lively(student, reference, draw, 13, vocab, 5, 8, kind=kind)
-    for _ in range(4):
-        src = draw.ints(1, 6, low=4, high=13)
+    pair = lively(student, reference, draw, 13, vocab, 5, 8, biases={EOS: 1.5}, kind=kind)
+    for src in telling_sources(pair.reference, reference, draw, vocab, max_len):
         for k in (1, vocab**max_len):
             ids, score = student.beam_search(pair.student, src, max_len, k)
             expected = reference.beam_search(pair.reference, src, max_len, k)
             same([int(number) for number in ids], expected[0], what=f"the ids for k = {k}")
             same(score, expected[1], what=f"the score for k = {k}", rtol=1e-5, atol=1e-5)
+
+
+def telling_sources(model: Any, reference: Any, draw: Draw, vocab: int, max_len: int) -> list[Tensor]:
+    """A few sources whose best texts end early, and a few whose best texts a greedy search does not find."""
+    short, hard, others = list[Tensor](), list[Tensor](), list[Tensor]()
+    for _ in range(30):
+        src = draw.ints(1, 6, low=4, high=13)
+        (best, _), (first, _) = (reference.beam_search(model, src, max_len, k) for k in (vocab**max_len, 1))
+        (hard if best != first else short if len(best) < max_len else others).append(src)
+    return [*short[:2], *hard[:2], *others[:1]]
 
 
 @points(0)

@@ -146,7 +146,7 @@ def fit(model, batches, optimizer, teacher_forcing_ratio=1.0, generator=None, ma
         if max_norm is not None:
             grads = [p.grad for p in model.parameters() if p.grad is not None]
             norm = sum(g.pow(2).sum() for g in grads).sqrt()
-            if norm > max_norm:
+            if float(norm) > max_norm:
                 for g in grads:
                     g.mul_(max_norm / norm)
         optimizer.step()

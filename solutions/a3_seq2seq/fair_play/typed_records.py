@@ -6,7 +6,8 @@ import dataclasses
 import itertools
 import math
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterator as Stream
 from enum import IntEnum
 from typing import Final, NamedTuple
 
@@ -66,7 +67,7 @@ class Vocab:
         return len(self._names)
 
     def encode(self, tokens: Iterable[str], sos: bool = False, eos: bool = False) -> list[int]:
-        def stream() -> Iterator[int]:
+        def stream() -> Stream[int]:
             if sos:
                 yield SOS
             yield from (self._ids.get(token, UNK) for token in tokens)
@@ -146,7 +147,7 @@ class Decoder(_Half):
 
 
 def decode_teacher_forced(decoder: Decoder, tgt_in: Tensor, state: Tensor | tuple[Tensor, Tensor]) -> Tensor:
-    def steps(state: Tensor | tuple[Tensor, Tensor]) -> Iterator[Tensor]:
+    def steps(state: Tensor | tuple[Tensor, Tensor]) -> Stream[Tensor]:
         for column in tgt_in.unbind(dim=1):
             result = decoder.step(y=column, state=state)
             state = result[1]
@@ -266,7 +267,7 @@ class Best(NamedTuple):
 
 @torch.no_grad()
 def beam_search(model: Seq2Seq, src: Tensor, max_len: int, k: int) -> Best:
-    def extended(hypothesis: Hypothesis) -> Iterator[Hypothesis]:
+    def extended(hypothesis: Hypothesis) -> Stream[Hypothesis]:
         if hypothesis.ended:
             yield hypothesis
             return
