@@ -15,8 +15,9 @@ from typing import Any
 def settled(module: str) -> Iterator[None]:
     """What a program finds when it is started by hand, and for its functions the state in which checks are run.
 
-    An import may set torch's default dtype or device, switch gradients off, turn warnings into errors, or read its
-    arguments: none of that is an answer, so none of it decides about answers. It stays in its scratch folder.
+    An import may set torch's default dtype or device, switch gradients off or anomaly detection on (many times slower),
+    turn warnings into errors, or read its arguments: none of that is an answer, so none of it decides about answers.
+    It stays in its scratch folder.
     """
     import torch
 
@@ -28,6 +29,7 @@ def settled(module: str) -> Iterator[None]:
     torch.set_default_dtype(dtype)
     torch.set_grad_enabled(True)
     torch.set_default_device(None)
+    torch.autograd.set_detect_anomaly(False)
 
 
 def _stay(path: object) -> None:
