@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -26,7 +26,7 @@ def pretraining(works: Works) -> Measured:
     """Days in eleven languages: pre-trained on all months without labels, taught the language on half of them."""
     lab = _Lab(works)
     ready = lab.pretrained()
-    few = {
+    few: dict[str, Callable[[int], nn.Module]] = {
         "pre-trained, then all weights tuned": lambda n: lab.tuned(lab.classifier(ready), lab.languages(TAUGHT, n)),
         "pre-trained, only the new head tuned": lambda n: lab.tuned(
             lab.classifier(ready), lab.languages(TAUGHT, n), frozen=True
