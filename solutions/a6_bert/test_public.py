@@ -374,10 +374,11 @@ def after_one_step(bias: Tensor, classes: Tensor, rate: float) -> tuple[Tensor, 
 def test_fit_worked_example(student, draw, rates):
     """`fit` takes the known steps where only the last bias learns."""
     weights = bert_weights(draw, "bert.") | linear_weights(draw, "classifier", D, 5)
-    weights["classifier.weight"] = 0 * draw(5, D)  # the logits are the bias in every row
+    # The pooler is silenced: what it returns is 0, so the logits are the bias in every row, and the weight stays.
+    weights |= {f"bert.pooler.{kind}": 0 * weights[f"bert.pooler.{kind}"] for kind in ("weight", "bias")}
     model = student.BertForClassification(5, *SIZES)
     load(model, weights)
-    optimizer = builtin(student, "torch.optim.SGD", [model.classifier.bias], lr=0.7)
+    optimizer = builtin(student, "torch.optim.SGD", model.classifier.parameters(), lr=0.7)
     batches = [(*some_rows(draw, count), draw.ints(count, high=5)) for count in (4, 2, 3)]
     losses = student.fit(model, batches, optimizer, rates)
     bias, expected = weights["classifier.bias"], []
