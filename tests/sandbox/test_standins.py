@@ -29,6 +29,8 @@ NAMES = (
     "TokenEmbedding", "positional_encoding", "PositionalEncoding", "padding_mask", "causal_mask",
     "scaled_dot_product_attention", "MultiHeadAttention", "LayerNorm", "FeedForward", "EncoderLayer", "DecoderLayer",
     "TransformerEncoder", "TransformerDecoder", "Transformer",
+    "apply_masks", "gelu", "BertEmbeddings", "Bert", "MLMHead", "pretrain_loss", "BertForPreTraining",
+    "BertForClassification",
     "patchify", "unpatchify", "PatchEmbedding", "interpolate_positions", "VisionEmbedding", "VisionEncoder",
 )  # fmt: skip
 BATCH, QUERIES, KEYS, MODEL, HEADS = 2, 3, 5, 8, 4
