@@ -14,7 +14,7 @@ from autograder.checks.draw import derive_key
 from autograder.checks.earlier import decisive
 from autograder.fleet import grade_all
 from autograder.pipeline import Job, Settings
-from autograder.records import Assignment, Grade, Outcome
+from autograder.records import Assignment, Diagnosis, Grade, Outcome
 from autograder.variants import Variant, as_submission, cheats, fair_play, lazy_students, mistakes, solution, stub
 
 
@@ -53,10 +53,15 @@ class Verdict:
     """What is wrong with the assignment, in words; empty when the trial went as it must."""
 
     @property
+    def exact(self) -> tuple[Diagnosis, ...]:
+        """The diagnoses that give all answers of their check."""
+        return tuple(found for result in self.grade.results if (found := result.diagnosis) and found.distance == 0)
+
+    @property
     def named(self) -> str:
         """How the program's own mistake was diagnosed: `alone`, `first` of several, `listed` behind others, or not."""
         id_ = self.trial.variant.id
-        exact = [found for result in self.grade.results if (found := result.diagnosis) and found.distance == 0]
+        exact = self.exact
         if any(found.mistakes == (id_,) for found in exact):
             return "alone" if any(found.mistakes == (id_,) and found.certain for found in exact) else "first"
         return "listed" if any(id_ in (*found.mistakes, *found.also) for found in exact) else ""

@@ -101,14 +101,12 @@ def named_in(verdicts: Sequence[Verdict]) -> Naming:
 
 def _found(verdict: Verdict) -> set[str]:
     """The mistakes that some check's diagnosis put first."""
-    named = [result.diagnosis for result in verdict.grade.results if result.diagnosis]
-    return {id_ for found in named if found.distance == 0 for id_ in found.mistakes}
+    return {id_ for found in verdict.exact for id_ in found.mistakes}
 
 
 def _instead(verdict: Verdict) -> Mapping[str, int]:
     """A row of the confusion matrix: what was named, and by how many checks."""
-    named = [result.diagnosis for result in verdict.grade.results if result.diagnosis]
-    return Counter(JOINT.join(found.mistakes) for found in named if found.distance == 0)
+    return Counter(JOINT.join(found.mistakes) for found in verdict.exact)
 
 
 def _share(part: int, whole: int) -> str:

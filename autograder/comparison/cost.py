@@ -11,7 +11,7 @@ from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
 from autograder.comparison.records import Claim, Curve, Measured, Plot, among, held, strength, weakness
-from autograder.comparison.training import seeded, states_of
+from autograder.comparison.training import count_parameters, seeded, states_of
 from autograder.comparison.works import Works
 
 D = 64
@@ -113,7 +113,7 @@ def _plot(title: str, y_label: str, totals: Mapping[str, list[float]], caption: 
 def _any_length(model: nn.Module) -> Claim:
     with torch.no_grad():
         shapes = [states_of(model, torch.randn(1, length, D)).shape[1] for length in LENGTHS]
-    size = sum(p.numel() for p in model.parameters())
+    size = count_parameters(model)
     return strength(
         "RNN",
         "takes sequences of any length with the same, shared weights",

@@ -10,7 +10,7 @@ import torch
 from torch import nn
 
 from autograder.comparison.records import Claim, Curve, Measured, Plot, among, held, strength, weakness
-from autograder.comparison.training import seeded
+from autograder.comparison.training import count_parameters, seeded
 from autograder.comparison.works import Works
 
 AMOUNTS = (50, 150, 450, 1300)
@@ -35,14 +35,14 @@ def pictures(works: Works) -> Measured:
         model: nn.Module = vit.ViT(shape[1:], 2, shape[0], 10, **VIT)
         return model
 
-    size = _parameters(transformer())
-    width = min(range(1, 200), key=lambda width: abs(_parameters(vit.SmallCNN(shape[0], 10, width)) - size))
+    size = count_parameters(transformer())
+    width = min(range(1, 200), key=lambda width: abs(count_parameters(vit.SmallCNN(shape[0], 10, width)) - size))
 
     def convolutions() -> nn.Module:
         model: nn.Module = vit.SmallCNN(shape[0], 10, width)
         return model
 
-    sizes = {"ViT": size, "CNN": _parameters(convolutions())}
+    sizes = {"ViT": size, "CNN": count_parameters(convolutions())}
     right = {
         "ViT": tuple(_right(vit, transformer, 3e-3, images[:most], labels[:most]) for most in AMOUNTS),
         "CNN": tuple(_right(vit, convolutions, 1e-2, images[:most], labels[:most]) for most in AMOUNTS),
@@ -78,10 +78,6 @@ def _claims(right: dict[str, tuple[float, ...]], sizes: dict[str, int]) -> tuple
             f" {gained['CNN']:.0%}",
         ),
     )
-
-
-def _parameters(model: nn.Module) -> int:
-    return sum(parameter.numel() for parameter in model.parameters())
 
 
 def _right(vit: Any, make: Callable[[], nn.Module], peak: float, images: Any, labels: Any) -> float:

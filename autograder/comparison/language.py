@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from autograder.comparison.records import Claim, Curve, Measured, Plot, among, held, strength, weakness
-from autograder.comparison.training import Batch, seeded
+from autograder.comparison.training import Batch, count_parameters, seeded
 from autograder.comparison.works import Works
 
 SIZES = {"d_model": 48, "heads": 4, "d_ff": 96, "num_layers": 2}
@@ -166,9 +166,9 @@ class _Lab:
 
     def size(self) -> Claim:
         """How large it is beside a recurrent classifier of the same vocabulary and width."""
-        parameters = sum(p.numel() for p in self.classifier(None).parameters())
+        parameters = count_parameters(self.classifier(None))
         width = SIZES["d_model"]
-        recurrent = self.vocab * width + sum(p.numel() for p in nn.GRU(width, width).parameters()) + 11 * (width + 1)
+        recurrent = self.vocab * width + count_parameters(nn.GRU(width, width)) + 11 * (width + 1)
         return weakness(
             "BERT",
             "large",

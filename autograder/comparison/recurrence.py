@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from autograder.comparison.records import Claim, Curve, Measured, Plot, Verdict, among, held, strength, weakness
-from autograder.comparison.training import geometric_mean, seeded, states_of, tensors
+from autograder.comparison.training import count_parameters, geometric_mean, seeded, states_of, tensors
 from autograder.comparison.works import NotThere, Works
 
 INPUTS, HIDDEN = 4, 32
@@ -188,10 +188,7 @@ def names(works: Works) -> Measured:
     gated = works.module("a2_lstm_gru", "lstm_gru")
     embed, hidden = 16, 48
     shares = {kind: _names_right(gated, kind, embed, hidden) for kind in ("lstm", "gru")}
-    sizes = {
-        kind: sum(p.numel() for p in model(embed, hidden).parameters())
-        for kind, model in (("lstm", gated.LSTM), ("gru", gated.GRU))
-    }
+    sizes = {kind: count_parameters(model(embed, hidden)) for kind, model in (("lstm", gated.LSTM), ("gru", gated.GRU))}
     ratio = sizes["gru"] / sizes["lstm"]
     figure = (
         f"{sizes['gru']:,} parameters against {sizes['lstm']:,} ({ratio:.0%});"

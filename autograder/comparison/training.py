@@ -20,6 +20,11 @@ def states_of(model: nn.Module, x: Tensor) -> Tensor:
     return states
 
 
+def count_parameters(model: nn.Module) -> int:
+    """How many numbers a model learns."""
+    return sum(parameter.numel() for parameter in model.parameters())
+
+
 def seeded(seed: int) -> np.random.Generator:
     """Make torch's random numbers and the returned generator start from `seed`."""
     torch.manual_seed(seed)
