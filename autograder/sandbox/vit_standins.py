@@ -16,10 +16,10 @@ from autograder.sandbox.transformer_standins import EncoderLayer, LayerNorm
 
 
 def patchify(images: Tensor, patch: int) -> Tensor:
-    """Patches (B, N, C P P) of images (B, C, H, W), by `F.unfold`."""
+    """Patches (B, N, C P P) of images (B, C, H, W), by torch's `nn.Unfold`."""
     if any(side % patch for side in images.shape[-2:]):
         raise ValueError(f"{tuple(images.shape[-2:])} is no multiple of {patch}")
-    return F.unfold(images, patch, stride=patch).mT
+    return nn.Unfold(patch, stride=patch)(images).mT
 
 
 def unpatchify(patches: Tensor, patch: int, height: int, width: int) -> Tensor:
