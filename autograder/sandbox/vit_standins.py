@@ -19,7 +19,8 @@ def patchify(images: Tensor, patch: int) -> Tensor:
     """Patches (B, N, C P P) of images (B, C, H, W), by torch's `nn.Unfold`."""
     if any(side % patch for side in images.shape[-2:]):
         raise ValueError(f"{tuple(images.shape[-2:])} is no multiple of {patch}")
-    return nn.Unfold(patch, stride=patch)(images).mT
+    columns: Tensor = nn.Unfold(patch, stride=patch)(images)
+    return columns.mT
 
 
 def unpatchify(patches: Tensor, patch: int, height: int, width: int) -> Tensor:
