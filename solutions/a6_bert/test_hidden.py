@@ -140,6 +140,7 @@ def test_mask_tokens_shares(student, draw, p):
     seen = "random pieces do not come evenly from the whole vocabulary"
     check_that(abs(float(drawn.mean()) - middle) <= 5 * spread, seen, kind="property")
     check_that(len(set(drawn.tolist())) > 0.1 * len(drawn), seen, kind="property")
+    check_that(bool((new[swapped] >= FIRST_WORD).all()), "a special id stands in for a piece", kind="property")
     if due < 1:
         inner = chosen[:, 1:90].double()
         for axis, trials in ((0, rows), (1, 89)):
@@ -163,6 +164,11 @@ def test_mask_tokens_is_drawn(student, draw):
     inputs_unmodified(student.mask_tokens, ids, 90, generators[0])
     inputs, labels = student.mask_tokens(ids % FIRST_WORD, 90, generators[0])
     same([inputs, labels], [ids % FIRST_WORD, torch.full_like(ids, IGNORE)], what="nothing but special ids")
+    few = torch.full((20, 40), FIRST_WORD)  # of a vocabulary with three pieces: each is the first, or the last
+    inputs, labels = student.mask_tokens(few, FIRST_WORD + 3, generators[0], p=1.0)
+    same(labels, few, what="labels where every piece is chosen")
+    met = set(inputs.flatten().tolist())
+    check_that(met == {MASK, *range(FIRST_WORD, FIRST_WORD + 3)}, "random pieces are not of the whole vocabulary")
 
 
 def as_pairs(answer: Any) -> list[tuple[list[int], list[int], int]]:
@@ -188,6 +194,9 @@ def test_next_sentence_pairs_shares(student, draw):
         check_that(label == 1 or b == [a[0] + 1], "a pair with label 0 whose b does not follow a")
     near(len(wrong) / len(pairs), 0.5, len(pairs), "the pairs have a random second sentence")
     check_that(all(a != b for a, b, _ in wrong), "a wrong sentence is of the same document", kind="property")
+    for number in range(1, docs + 1):
+        of_this = sum(a == number for a, _, _ in wrong)
+        near(of_this / (length - 1), 0.5, length - 1, f"the pairs of document {number} have a random second sentence")
     met = {(a, b) for a, b, _ in wrong}
     check_that(len(met) == docs * (docs - 1), "some documents are never drawn from", kind="property")
     check_that(len({place for *_, place in wrong}) >= 60, "only some sentences are ever drawn", kind="property")
@@ -202,14 +211,17 @@ def test_next_sentence_pairs_are_drawn(student, draw):
     documents = [
         [[100 * number + place, 5, 6][: 1 + place % 3] for place in range(n)] for number, n in enumerate(lengths)
     ]
-    generators = [draw.generator() for _ in range(8)]
+    generators = [draw.generator() for _ in range(24)]
     found = [as_pairs(student.next_sentence_pairs(documents, generator)) for generator in generators]
-    same([len(pairs) for pairs in found], [sum(lengths) - len(lengths)] * 8, what="how many pairs")
+    same([len(pairs) for pairs in found], [sum(lengths) - len(lengths)] * 24, what="how many pairs")
     again = as_pairs(student.next_sentence_pairs(documents, generators[0]))
     check_that(again == found[0], "the same seed gives other pairs: what is drawn from elsewhere?", kind="property")
-    check_that(any(pairs != found[0] for pairs in found), "eight seeds give the same pairs", kind="property")
+    check_that(any(pairs != found[0] for pairs in found), "24 seeds give the same pairs", kind="property")
+    labels = {tuple(label for *_, label in pairs) for pairs in found}
+    check_that(len(labels) > 1, "24 seeds give the same labels", kind="property")
     seconds = {b[0] for pairs in found for _, b, label in pairs if label == 1}
     check_that(any(b // 100 in (1, 4) for b in seconds), "a document of one sentence is never drawn", kind="property")
+    check_that({300, 301} <= seconds, "of two sentences, one is never drawn", kind="property")
 
 
 @points(1)
@@ -275,11 +287,14 @@ def some_rows(draw: Draw, rows: int, width: int, vocab: int = SIZES[0]) -> tuple
 
 
 def same_parameters(student: Any, reference: Any, name: str, *args: Any) -> None:
-    """Fail unless a new model has the parameters of the handout, each once."""
+    """Fail unless a new model has the parameters of the handout, each once; second names of their own are fine."""
     theirs, ours = (getattr(side, name)(*args) for side in (student, reference))
-    check_that(not sharing(theirs), "two parameters are one and the same tensor", kind="structure")
     found, due = ({key: list(value.shape) for key, value in state(model).items()} for model in (theirs, ours))
-    same(found, due, what="names and shapes")
+    groups = [group for group in sharing(theirs) if not due.keys().isdisjoint(group)]
+    apart = all(len(due.keys() & set(group)) == 1 for group in groups)
+    check_that(apart, "two parameters are one and the same tensor", kind="structure")
+    again = {key for group in groups for key in group} - due.keys()
+    same({key: shape for key, shape in found.items() if key not in again}, due, what="names and shapes")
 
 
 @points(2)
@@ -379,6 +394,9 @@ def test_init_weights_law(student, draw):
     check_that(
         not torch.equal(found[2][table], found[0][table]), "another seed gives the same weights", kind="property"
     )
+    squares = [found[0][f"bert.layers.0.self_attn.w_{part}.weight"] for part in "qkvo"]
+    alike = any(torch.equal(one, other) for one, other in pairwise(squares))
+    check_that(not alike, "two matrices have the same weights: each is drawn anew", kind="property")
 
 
 # --- 4. pre-training -------------------------------------------------------------------------------------------------
@@ -461,6 +479,10 @@ def test_fill_masks(student, reference, draw):
     ids = ids.masked_fill((draw.uniform(6, 8) < 0.4) & mask, MASK)
     filled = student.fill_masks(theirs, ids, segments, mask)
     same(filled, reference.fill_masks(ours, ids, segments, mask))
+    dropping = student.BertForPreTraining(*SIZES, 0.9)
+    first = student.fill_masks(dropping, ids, segments, mask)
+    dropping.train()
+    same(student.fill_masks(dropping, ids, segments, mask), first, what="a second time, from training mode")
 
 
 # --- 5. fine-tuning --------------------------------------------------------------------------------------------------
@@ -503,6 +525,11 @@ def test_load_pretrained_completely(student, reference, draw):
         some = {key: value for key, value in weights.items() if key != name}
         errors = ("KeyError", "ValueError", "RuntimeError")
         must_raise(errors, student.load_pretrained, model, some, valid=[model, weights])
+    before = state(pretrained)
+    student.load_pretrained(model, pretrained.state_dict())
+    check_that(model.bert.pooler.weight.requires_grad.fetch() is True, "the encoder no longer learns", kind="structure")
+    load(model, {name: value + 1 for name, value in state(model).items()})
+    same(state(pretrained), before, what="the pre-trained model, after a change of the other: were its weights copied?")
 
 
 # --- 6. training -----------------------------------------------------------------------------------------------------
@@ -731,14 +758,14 @@ def test_pretraining_pays(student, reference, draw, dataset):
     tuned = fine_tuned(student, (languages, *sizes), encoder | head, batches)
     sorter = in_reference(reference.BertForClassification(languages, *sizes), tuned)
     unseen = words.labelled(words.load("test"), rng, range(max(MONTHS) + 1, 13), 100)
-    loss = float(
-        sorter.loss(*rows_of([(a, None) for a, _ in unseen], codes), torch.tensor([label for _, label in unseen]))
-    )
-    learned(student, loss, at_most=SORTED, what="loss of naming the language")
+    answers = sorter(*rows_of([(a, None) for a, _ in unseen], codes)).argmax(dim=1)
+    right = float((answers == torch.tensor([label for _, label in unseen])).double().mean())
+    check_that(right >= SORTED, f"only {right:.0%} of the unseen days are told by their language", kind="training")
 
 
 MONTHS, LABELS = (1, 2), 4
 """Of each language, this many days of these months are labelled; all other months are for the test."""
-READ, SORTED = 4.6, 1.5
-"""Bounds, in nats. Not calibrated yet: three secrets of the solution gave 3.88 to 3.96, 1.20 to 1.38; before training
-the first is about 7, and without pre-training the second was 1.6 to 2.0 in a trial with other settings."""
+READ = 4.8
+"""Nats. Right: 3.88 to 4.07 in seven trials; a causal mask: 5.7; nothing learned: 7 and more."""
+SORTED = 0.3
+"""A share of days. Right models tell 54 to 63 % by their language, without pre-training 45 to 51 %; guessing: 9 %."""

@@ -179,9 +179,9 @@ def test_apply_masks(student, draw):
 @hint("Special ids are never chosen. A label is the token itself where it was chosen, and IGNORE elsewhere.")
 def test_mask_tokens(student, draw):
     """`mask_tokens` leaves special ids alone and labels what it chose."""
-    ids = draw.ints(40, 30, high=60)
+    ids = draw.ints(60, 40, high=60)
     inputs, labels = student.mask_tokens(ids, 90, draw.generator(), p=0.5)
-    same([list(inputs.shape), list(labels.shape)], [[40, 30]] * 2, what="shapes")
+    same([list(inputs.shape), list(labels.shape)], [[60, 40]] * 2, what="shapes")
     special, chosen = ids < FIRST_WORD, labels != IGNORE
     check_that(bool(chosen.any()), "nothing is chosen")
     check_that(not bool((chosen & special).any()), "a special id is chosen: [CLS], [SEP] and [PAD] carry no word")
