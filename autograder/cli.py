@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from pathlib import Path
 
 import click
 
-from autograder import __version__, office
+from autograder import __version__, office, press
 from autograder.errors import AutograderError
 from autograder.options import (
     Verbs,
@@ -31,55 +30,6 @@ def main() -> None:
 
     Exit codes: 0 fine, 1 checks failed, 2 usage, 3 a fault of the grader.
     """
-
-
-@main.command()
-@click.argument("assignments", nargs=-1)
-@click.option("--force", is_flag=True, help="Overwrite a released folder that somebody has edited.")
-@click.option(
-    "--kit",
-    "kit_folder",
-    type=click.Path(path_type=Path),
-    default=None,
-    metavar="OUT",
-    help="Also make the students' kit: the folder OUT and OUT.zip, with the assignments, the wheel and a README.",
-)
-@click.option(
-    "--wheel",
-    type=click.Path(path_type=Path, exists=True, dir_okay=False),
-    default=None,
-    help="The wheel for the kit; by default it is built from this folder.",
-)
-@course_option
-@json_option
-@explained
-def release(
-    assignments: tuple[str, ...],
-    force: bool,
-    kit_folder: Path | None,
-    wheel: Path | None,
-    course_root: Path,
-    as_json: bool,
-) -> None:
-    """Build the students' folders assignments/ from solutions/, and scan them for leaks."""
-    from autograder.course import find_course
-    from autograder.release import make_kit
-    from autograder.release import release as build
-    from autograder.secret import make_secret
-
-    root = find_course(course_root)
-    make_secret(root)
-    released = build(root, assignments, force=force)
-    kit = make_kit(root, assignments, kit_folder, wheel=wheel, force=force) if kit_folder else None
-    if as_json:
-        rows = [{"id": each.id, "folder": str(each.folder), "files": list(each.files)} for each in released]
-        made = {"folder": str(kit.folder), "zip": str(kit.zip), "files": list(kit.files)} if kit else None
-        click.echo(json.dumps(rows if made is None else {"released": rows, "kit": made}))
-        return
-    for each in released:
-        click.echo(f"{each.id}: {len(each.files)} files in {each.folder}")
-    if kit:
-        click.echo(f"kit: {len(kit.files)} files in {kit.folder}, zipped: {kit.zip}")
 
 
 @main.command()
@@ -285,6 +235,7 @@ def demo(out: Path | None, course_root: Path, jobs: int | None) -> None:
     run_demo(course_root, out, jobs)
 
 
+press.add_to(main)
 office.add_to(main)
 
 if __name__ == "__main__":

@@ -182,4 +182,4 @@ def _terms(document: Document[CourseModel], problems: list[Problem]) -> Iterator
         due, odd = in_zone(term.due, zone)
         if odd:
             problems.append(document.problem(("assignments", number, "due"), odd))
-        yield Term(term.id, due, term.weight, term.extra_credit)
+        yield Term(term.id, due, term.weight, term.extra_credit, term.written)

@@ -122,6 +122,7 @@ class TermModel(Strict):
     """Naive: course time."""
     weight: Annotated[float, Field(gt=0, allow_inf_nan=False)]
     extra_credit: bool = False
+    written: Annotated[int, Field(ge=0, le=100)] = 0
 
 
 class CourseModel(Strict):

@@ -26,7 +26,7 @@ def nbgrader_csv(book: Book, standings: Sequence[Standing]) -> bytes:
         for standing in standings:
             mark, grade = standing.marks[number], book.grades[term.id].get(standing.student)
             person = _person(book, standing.student)
-            first, last = _names(person.name)
+            first, last = names_of(person.name)
             when = _naive_utc(grade.handed_in.at) if grade and grade.handed_in else ""
             scores = _scores(mark)
             known = (term.id, _naive_utc(term.due), when, standing.student, last, first, person.email)
@@ -63,7 +63,7 @@ def _person(book: Book, student: str) -> Person:
     return next((person for person in book.roster if person.student == student), Person(student))
 
 
-def _names(name: str) -> tuple[str, str]:
+def names_of(name: str) -> tuple[str, str]:
     """First and last name of `Ada King`, `King, Ada`; a name in one word is a last name."""
     last, comma, first = name.partition(",")
     if comma:

@@ -46,6 +46,11 @@ def render(
     )
 
 
+def fragment(template: str, language: str, **words: object) -> str:
+    """A piece of HTML for a page of somebody else's, its sentences in `language`, everything in it escaped."""
+    return _environment(language).get_template(template).render(**words)
+
+
 def policy(style: str, script: str, *, images: bool = False) -> str:
     """A Content-Security-Policy under which a page can load nothing, send nothing, and run no line but ours."""
     allowed = [f"style-src '{_digest(style)}'"] + ([f"script-src '{_digest(script)}'"] if script else [])

@@ -120,13 +120,13 @@ def _write_submissions(
 ) -> Iterator[Path]:
     with Helper("autograder.feedback.colours") as colours:
         for path, grade in chosen:
-            files = _files(handed_in_file(results, path.stem), grade)
+            files = files_of(handed_in_file(results, path.stem), grade)
             page = page_of(setting, grade, Source(files, colours), sorted(files), str(path))
             yield _write(out / f"{path.stem}.html", submission_html(page))
             done(path.stem)
 
 
-def _files(path: Path, grade: Grade) -> dict[str, bytes]:
+def files_of(path: Path, grade: Grade) -> dict[str, bytes]:
     """What was graded; nothing where it is not kept, or is not what this grade is of."""
     try:
         files = read_files(path)

@@ -86,7 +86,8 @@ def asked_for(assignment: Assignment) -> tuple[str, ...]:
 def _note_the_rest(found: HandedIn, assignment: Assignment, taken: Mapping[str, Entry]) -> None:
     found.notes.extend(f"{name} is missing" for name in assignment.files if name not in taken)
     used = {entry.path for entry in taken.values()}
-    rest = [e.path for e in found.entries if e.path not in used and e.path.name not in asked_for(assignment)]
+    known = {*asked_for(assignment), f"{assignment.id}.ipynb", "timestamp.txt"}  # the last two are nbgrader's
+    rest = [e.path for e in found.entries if e.path not in used and e.path.name not in known]
     if rest:
         found.notes.append(f"{in_words(rest)} ignored: not asked for")
 

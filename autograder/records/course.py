@@ -174,6 +174,8 @@ class Term:
     weight: float
     extra_credit: bool = False
     """It adds to the total and takes nothing away: its weight is not among those that are divided by."""
+    written: int = 0
+    """Points that people may give for the written answer in nbgrader's notebook, on top of those of the checks."""
 
 
 @dataclass(frozen=True, slots=True)
