@@ -139,6 +139,11 @@ def status(assignment: str, out: Path | None, course_root: Path, as_json: bool) 
 @click.option("--student", "students", multiple=True, help="Only this student (may be given several times).")
 @click.option("--published", is_flag=True, help="The marks are out: students may see what hidden checks say.")
 @click.option(
+    "--nbgrader",
+    is_flag=True,
+    help="Students' pages go to where `nbgrader release_feedback` takes them from.",
+)
+@click.option(
     "--results", type=click.Path(path_type=Path), default=None, help="Where results are; by default results/ASSIGNMENT."
 )
 @click.option(
@@ -153,6 +158,7 @@ def report(
     audience: str,
     students: tuple[str, ...],
     published: bool,
+    nbgrader: bool,
     results: Path | None,
     out: Path | None,
     language: str | None,
@@ -161,9 +167,15 @@ def report(
 ) -> None:
     """Write pages of graded work: for each student, for TAs, or one of the class."""
     from autograder.desk import write_pages
+    from autograder.nbcourse.feedback import write_feedback
     from autograder.screen import Screen
 
     screen = Screen(as_json=as_json)
+    if nbgrader:
+        screen.pages(
+            write_feedback(course_root, assignment, audience, students, published=published, language=language)
+        )
+        return
     written = write_pages(
         course_root, assignment, audience, students, results, out, screen, published=published, language=language
     )

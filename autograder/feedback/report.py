@@ -84,11 +84,12 @@ def write_report(
         done(pages[0].name)
     else:
         pages = list(_write_submissions(setting, results, chosen, out / setting.sight.audience.value, done))
-    shown = _remarks(setting) if setting.sight.audience is Audience.STUDENT else ()
+    shown = remarks_on(setting) if setting.sight.audience is Audience.STUDENT else ()
     return Written(tuple(pages), tuple(problems), tuple(shown))
 
 
-def _remarks(setting: Setting) -> Iterator[str]:
+def remarks_on(setting: Setting) -> Iterator[str]:
+    """What whoever makes students' pages should know."""
     sight, checks = setting.sight, setting.assignment.checks
     unseen = [check for check in checks if not sight.sees(check)]
     waiting = sum(check.points for check in unseen if check.visibility is Visibility.AFTER_PUBLISHED)

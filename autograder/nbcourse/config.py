@@ -6,12 +6,14 @@ from pathlib import Path
 from typing import Any
 
 from autograder.nbcourse.carrier import STUB
+from autograder.nbcourse.places import find_programs
 
 _ENGINE = "autograder.nbcourse.engine"
 
 
 def configure(c: Any, file: str) -> None:
     """Set in nbgrader's configuration `c` what the course in the folder of `file` needs."""
+    find_programs()
     root = Path(file).resolve().parent
     c.CourseDirectory.root = str(root)
     c.GenerateAssignmentApp.CourseDirectory.ignore = [".ipynb_checkpoints", "*.pyc", "__pycache__", ".released"]

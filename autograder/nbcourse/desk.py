@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -26,7 +26,7 @@ from autograder.nbcourse.places import HANDED, Base, Places, read_base, read_pla
 from autograder.nbcourse.reports import PAGE, Reporter
 from autograder.nbcourse.rubric import WRITTEN, Item, items_of
 from autograder.notebooks import MAX_NOTEBOOK
-from autograder.records import Assignment, EntryKind, Grade, Term
+from autograder.records import Assignment, CheckResult, EntryKind, Grade, Outcome, Term
 
 _WHY = "marked in formgrader"
 
@@ -176,16 +176,20 @@ def _scores(
     granted = next(
         (e for e in course.book.granted if (e.student, e.assignment) == (grade.student, grade.assignment)), None
     )
-    open_ = set(grade.needs_human)
+    cells = course.cells
     return database.Scores(
         student=grade.student,
-        points={course.cells[r.id]: None if r.id in open_ else r.earned for r in grade.results if r.id in course.cells},
+        points={cells[each.id]: _settled(each) for each in grade.results if each.id in cells},
         penalty=float(mark.raw - mark.points),
         handed_in=when.at if when is not None and when.source == "nbgrader's timestamp.txt" else None,
         extension=granted.until - course.term.due if granted is not None and granted.until is not None else None,
         waits=answered and course.term.written > 0,
         by_hand=by_hand,
     )
+
+
+def _settled(result: CheckResult) -> int | None:
+    return None if result.outcome is Outcome.GRADER_ERROR else result.earned
 
 
 def _whole_points(decided: Mapping[tuple[str, str], Decided], assignment: str) -> list[str]:
@@ -233,24 +237,3 @@ def answer_of(course: _Course, grade: Grade, answers: Helper) -> str:
     with suppress(UnicodeDecodeError):
         text = answers({"notebook": content.decode(), "task": WRITTEN, "placeholder": PLACEHOLDER})
     return text if isinstance(text, str) else ""
-
-
-def write_feedback(
-    root: Path, assignment: str, now: datetime, *, published: bool, language: str | None, only: frozenset[str]
-) -> Iterator[Path]:
-    """Write students' pages to where `nbgrader release_feedback` takes them from, and yield each."""
-    course = course_of(root, assignment)
-    setting = setting_for(root, course.assignment, Audience.STUDENT, now, published=published, language=language)
-    with Helper("autograder.feedback.colours") as colours:
-        reporter = Reporter(setting, course.term, root / "results" / assignment, colours)
-        for student, grade in sorted(course.book.grades[assignment].items()):
-            if only and student not in only:
-                continue
-            folder, submitted = (
-                course.places.feedback(student, assignment),
-                course.places.submitted(student, assignment),
-            )
-            handed = {name: read_plain_file(submitted / name, 200) for name in HANDED}
-            files = {name: content for name, content in handed.items() if content is not None}
-            write_folder(folder, {**files, f"{assignment}.html": reporter.html(grade).encode()})
-            yield folder / f"{assignment}.html"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import sys
 import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -61,11 +62,19 @@ class Places:
         from nbgrader.api import Gradebook
         from sqlalchemy.exc import SQLAlchemyError
 
+        find_programs()
         try:
             return Gradebook(self.course.db_url, self.course.course_id)
         except (SQLAlchemyError, OSError) as error:
             first = str(error).partition("\n")[0]
             raise UsageError(f"nbgrader's database cannot be opened ({first}); see db_url in {CONFIG}") from error
+
+
+def find_programs() -> None:
+    """Let programs be found that lie beside this Python: nbgrader asks `alembic` for the version of a new database."""
+    here, path = str(Path(sys.executable).parent), os.environ.get("PATH", "")
+    if here not in path.split(os.pathsep):
+        os.environ["PATH"] = f"{here}{os.pathsep}{path}"
 
 
 def read_plain_file(path: Path, limit: int) -> bytes | None:
