@@ -18,7 +18,7 @@ who_option = click.option("--who", default=None, help="Who decides; by default t
 
 def add_to(group: click.Group) -> None:
     """Add these verbs to the command."""
-    for verb in (marks, extend, excuse, mark, request, answer, regrade, sync, export):
+    for verb in (marks, extend, excuse, mark, request, answer, regrade, sync):
         group.add_command(verb)
 
 
@@ -248,35 +248,3 @@ def sync(assignment: str, take: str | None, who: str | None, course_root: Path, 
     found = bring_together(root, assignment, author, take=Side(take) if take else None)
     click.echo(json.dumps(as_data(found), ensure_ascii=False) if as_json else in_words(assignment, found))
     sys.exit(1 if found.conflicts else 0)
-
-
-@click.command()
-@click.argument("kind", metavar="FORMAT", type=click.Choice(["canvas", "moodle", "nbgrader", "csv", "json"]))
-@click.argument("assignment", required=False)
-@click.option(
-    "--into",
-    type=click.Path(path_type=Path, exists=True, dir_okay=False),
-    default=None,
-    help="For canvas and moodle: the CSV that the LMS exported; it is filled in and not changed itself.",
-)
-@click.option("--out", type=click.Path(path_type=Path), default=None, help="Where it goes.")
-@click.option("--column", default="", help="What the LMS calls ASSIGNMENT, where that is neither its id nor its title.")
-@course_option
-@explained
-def export(
-    kind: str, assignment: str | None, into: Path | None, out: Path | None, column: str, course_root: Path
-) -> None:
-    """Write the marks for an LMS or a program; FORMAT is canvas, moodle, nbgrader, csv or json.
-
-    canvas and moodle fill in the course's own exported CSV: autograder export moodle a1_rnn --into Grades.csv
-    """
-    from autograder.course import find_course
-    from autograder.export.desk import export_marks
-    from autograder.gradebook import open_book
-
-    book = open_book(find_course(course_root))
-    done = export_marks(book, kind, assignment, into, out, column, datetime.now(UTC))
-    for words in (*done.remarks, *book.broken):
-        click.echo(words, err=True)
-    click.echo(f"{done.count} marks written to {done.path}")
-    sys.exit(AutograderError.exit_code if book.broken else 0)

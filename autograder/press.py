@@ -1,18 +1,22 @@
-"""The verb `release`: what goes out to students, and to the programs that carry it to them."""
+"""The verbs `release` and `export`: what goes out to students, and to the programs that carry it to them."""
 
 from __future__ import annotations
 
 import json
+import sys
+from datetime import UTC, datetime
 from pathlib import Path
 
 import click
 
+from autograder.errors import AutograderError, UsageError
 from autograder.options import course_option, explained, json_option
 
 
 def add_to(group: click.Group) -> None:
-    """Add the verb to the command."""
+    """Add these verbs to the command."""
     group.add_command(release)
+    group.add_command(export)
 
 
 @click.command()
@@ -74,3 +78,69 @@ def release(
         click.echo(f"{each.id}: {len(each.files)} files in {each.folder}")
     if kit:
         click.echo(f"kit: {len(kit.files)} files in {kit.folder}, zipped: {kit.zip}")
+
+
+@click.command()
+@click.argument(
+    "kind", metavar="FORMAT", type=click.Choice(["canvas", "moodle", "nbgrader", "csv", "json", "gradescope"])
+)
+@click.argument("assignment", required=False)
+@click.option(
+    "--into",
+    type=click.Path(path_type=Path, exists=True, dir_okay=False),
+    default=None,
+    help="For canvas and moodle: the CSV that the LMS exported; it is filled in and not changed itself.",
+)
+@click.option("--out", type=click.Path(path_type=Path), default=None, help="Where it goes.")
+@click.option("--column", default="", help="What the LMS calls ASSIGNMENT, where that is neither its id nor its title.")
+@click.option(
+    "--offline", multiple=True, metavar="CHECK", help="For gradescope: graded elsewhere; `trains`: all that train."
+)
+@click.option("--minutes", type=float, default=10, show_default=True, help="For gradescope: its time limit.")
+@click.option("--attempts", type=int, default=0, help="For gradescope: so many submissions in --hours are graded.")
+@click.option("--hours", type=float, default=24, show_default=True, help="For gradescope: see --attempts.")
+@click.option(
+    "--wheel",
+    type=click.Path(path_type=Path, exists=True, dir_okay=False),
+    default=None,
+    help="For gradescope: the kit's wheel; by default it is built from this folder.",
+)
+@course_option
+@explained
+def export(
+    kind: str,
+    assignment: str | None,
+    into: Path | None,
+    out: Path | None,
+    column: str,
+    offline: tuple[str, ...],
+    minutes: float,
+    attempts: int,
+    hours: float,
+    wheel: Path | None,
+    course_root: Path,
+) -> None:
+    """Write the marks for an LMS or a program; FORMAT is canvas, moodle, nbgrader, csv or json.
+
+    canvas and moodle fill in the course's own exported CSV: autograder export moodle a1_rnn --into Grades.csv.
+    FORMAT gradescope writes no marks but ASSIGNMENT's autograder, a zip to upload there.
+    """
+    from autograder.course import find_course
+    from autograder.export.desk import export_marks
+    from autograder.gradebook import open_book
+    from autograder.gradescope.bundle import make_bundle, settings_of
+
+    root = find_course(course_root)
+    if kind == "gradescope":
+        if not assignment:
+            raise UsageError("which assignment? `autograder export gradescope ASSIGNMENT`")
+        settings = settings_of(root, assignment, offline, minutes=minutes, attempts=attempts, hours=hours)
+        made = make_bundle(root, settings, out or Path(f"{assignment}-gradescope.zip"), wheel)
+        click.echo(f"{len(made.files)} files in {made.path}: keep it to yourself, it holds the solution")
+        return
+    book = open_book(root)
+    done = export_marks(book, kind, assignment, into, out, column, datetime.now(UTC))
+    for words in (*done.remarks, *book.broken):
+        click.echo(words, err=True)
+    click.echo(f"{done.count} marks written to {done.path}")
+    sys.exit(AutograderError.exit_code if book.broken else 0)
