@@ -41,12 +41,18 @@ def add_to(group: click.Group) -> None:
     is_flag=True,
     help="Also make the course's folder one of nbgrader: a notebook an assignment in source/, nbgrader_config.py.",
 )
+@click.option(
+    "--solutions",
+    is_flag=True,
+    help="Instead: the solutions of ASSIGNMENTS, refused while an extension still runs.",
+)
 @course_option
 @json_option
 @explained
 def release(
     assignments: tuple[str, ...],
     force: bool,
+    solutions: bool,
     nbgrader: bool,
     kit_folder: Path | None,
     wheel: Path | None,
@@ -55,11 +61,16 @@ def release(
 ) -> None:
     """Build the students' folders assignments/ from solutions/, and scan them for leaks."""
     from autograder.course import find_course
-    from autograder.release import make_kit
+    from autograder.release import make_kit, release_solutions
     from autograder.release import release as build
     from autograder.secret import make_secret
 
     root = find_course(course_root)
+    if solutions:
+        given = release_solutions(root, assignments, datetime.now(UTC), force=force)
+        rows = [{"id": each.id, "folder": str(each.folder), "files": list(each.files)} for each in given]
+        click.echo(json.dumps(rows) if as_json else "\n".join(f"{row['id']}: {row['folder']}" for row in rows))
+        return
     make_secret(root)
     released = build(root, assignments, force=force)
     if nbgrader:

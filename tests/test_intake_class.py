@@ -193,6 +193,36 @@ submission_4:
         taken(root)
 
 
+@pytest.mark.parametrize(
+    "written",
+    [
+        "2027년 3월 22일(월) 오후 11:05",
+        "2027년 3월 22일 월요일 오후 11:05",
+        "2027년 03월 22일, 11:05 PM",
+        "2027년 3월 22일 (월요일) 23:05",
+    ],
+)
+def test_moodle_in_korean_says_when(tmp_path: Path, written: str) -> None:
+    """Headings and dates of a Korean Moodle: before and after noon, with the weekday in any form."""
+    sheet = tmp_path / "Grades.csv"
+    sheet.write_text(
+        f'식별자,성명,"최종 수정 (제출)"\n참가자 11,Ada King,"{written}"\n참가자 12,Bo,-\n', encoding="utf-8-sig"
+    )
+    times, remarks = read_times(sheet, (Person("ada", "Ada King", other_ids=("11",)),), "Asia/Seoul")
+    assert remarks == ()
+    assert times["ada"].at.isoformat() == "2027-03-22T23:05:00+09:00"
+
+
+def test_korean_noon_and_midnight(tmp_path: Path) -> None:
+    """Twelve in the morning is midnight, and a thirteenth hour is no time."""
+    sheet = tmp_path / "Grades.csv"
+    lines = ("ada,2027년 3월 22일 오전 12:30", "bo,2027년 3월 22일 오후 12:30", "cy,2027년 3월 22일 오후 13:30")
+    sheet.write_text("\n".join(("student,time", *lines)), encoding="utf-8")
+    times, remarks = read_times(sheet, (), "Asia/Seoul")
+    assert [times[name].at.hour for name in ("ada", "bo")] == [0, 12]
+    assert len(remarks) == 1
+
+
 def test_nbgraders_submitted_tree(tmp_path: Path) -> None:
     """submitted/STUDENT/ASSIGNMENT with the exchange's timestamp; other assignments are none of ours."""
     root = lay(tmp_path, "ada/a1/rnn.py", "kim/a1/rnn.py", "kim/a2/gru.py", "lee/a2/gru.py", "notes.txt")

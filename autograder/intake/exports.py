@@ -1,4 +1,4 @@
-"""What a class's folder holds, whoever filled it: Moodle, Canvas, Gradescope, nbgrader, or people.
+"""What a class's folder holds, whoever filled it: Moodle, Canvas, Gradescope, GitHub, nbgrader, or people.
 
 Each layout becomes hand-ins with what it says of their owners and their time; nothing of them is read yet. What does
 not fit its layout is a remark and never passed over.
@@ -15,6 +15,7 @@ from pathlib import Path, PurePosixPath
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from autograder.errors import SubmissionError
+from autograder.intake.github import cloned, repositories
 from autograder.intake.gradescope import METADATA, read_metadata
 from autograder.intake.people import Claim
 from autograder.intake.sources import CODE, IGNORED, MANIFEST, Entry, HandedIn, from_file, from_folder, read_plain
@@ -53,7 +54,9 @@ class Found:
 
 
 def look_into(folder: Path, assignment: str) -> Found:
-    """The hand-ins in `folder`, and remarks on what is none. SubmissionError when it cannot be listed."""
+    """The hand-ins in `folder`, or of Classroom's file, and remarks on what is none. SubmissionError: not listed."""
+    if folder.is_file():
+        return _github(folder)
     paths = listed(folder)
     if (folder / METADATA).is_file():
         return _gradescope(folder, paths)
@@ -204,6 +207,15 @@ def _gathered(files: list[tuple[str, Path]]) -> Callable[[], HandedIn]:
         return found
 
     return load
+
+
+def _github(file: Path) -> Found:
+    """The repositories that GitHub Classroom's file names; each is cloned when it is read."""
+    hand_ins = [
+        HandIn((each.owner,), file, partial(cloned, each.url), each.moment, file_times=False)
+        for each in repositories(file)
+    ]
+    return Found("GitHub Classroom", hand_ins)
 
 
 def _gradescope(folder: Path, paths: list[Path]) -> Found:

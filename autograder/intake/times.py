@@ -16,6 +16,16 @@ from autograder.records import Moment, Person
 
 _MOODLE_TIME = "last modified (submission)"
 _MOODLE_FORMATS = ("%A, %d %B %Y, %I:%M %p", "%A, %B %d, %Y, %I:%M %p", "%A, %d %B %Y, %H:%M", "%d %B %Y, %I:%M %p")
+_KOREAN = re.compile(
+    r"(?P<year>\d{4})년 ?(?P<month>\d{1,2})월 ?(?P<day>\d{1,2})일,? ?\(?(?:[월화수목금토일](?:요일)?)?\)?,? ?"
+    r"(?P<half>오전|오후|AM|PM)? ?(?P<hour>\d{1,2}):(?P<minute>\d{2})(?::\d{2})? ?(?P<after>AM|PM|오전|오후)?"
+)
+"""Moodle's Korean: `2027년 3월 22일(월) 오후 11:59`, the weekday whole, short or missing, of 12 or 24 hours."""
+_IN_ENGLISH = {
+    "식별자": "identifier", "성명": "full name", "이름": "full name", "id 번호": "id number", "학번": "id number",
+    "이메일 주소": "email address", "이메일": "email address", "사용자 아이디": "username",
+}  # fmt: skip
+"""Headings of Moodle's worksheet in Korean."""
 _ID_COLUMNS = ("student", "identifier", "id number", "username", "email address", "email", "sis user id", "id")
 
 
@@ -26,7 +36,7 @@ def read_times(path: Path, roster: Sequence[Person], timezone: str) -> tuple[dic
         rows = list(csv.DictReader(io.StringIO(text, newline=""), strict=True, restval=""))
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise UsageError(f"{path} is no CSV in UTF-8 that can be read ({error})") from error
-    lines = [{(key or "").strip().casefold(): str(value) for key, value in row.items()} for row in rows]
+    lines = [{_heading(key or ""): str(value) for key, value in row.items()} for row in rows]
     column = next((name for name in (_MOODLE_TIME, "time") if lines and name in lines[0]), None)
     if column is None:
         expected = "`time`, or Moodle's `Last modified (submission)`"
@@ -46,9 +56,15 @@ def read_times(path: Path, roster: Sequence[Person], timezone: str) -> tuple[dic
     return found, tuple(remarks)
 
 
+def _heading(written: str) -> str:
+    """A heading in lower case; of Moodle's Korean ones the English: `최종 수정 (제출)` says when a hand-in changed."""
+    heading = written.strip().casefold()
+    return _MOODLE_TIME if "수정" in heading and "제출" in heading else _IN_ENGLISH.get(heading, heading)
+
+
 def _claim(line: Mapping[str, str]) -> Claim:
     ids = tuple(line[name].strip() for name in _ID_COLUMNS if line.get(name, "").strip())
-    ids += tuple(word.removeprefix("Participant ") for word in ids if word.startswith("Participant "))
+    ids += tuple(word.partition(" ")[2] for word in ids if word.startswith(("Participant ", "참가자 ")))
     name = (line.get("full name") or line.get("name") or "").strip()
     number = re.sub(r"\D", "", line.get("identifier", ""))
     return Claim(ids, name, f"{name} {number}".strip() if number else (ids or (name,))[0])
@@ -56,6 +72,8 @@ def _claim(line: Mapping[str, str]) -> Claim:
 
 def _time(written: str, zone: ZoneInfo) -> datetime | None:
     plain = " ".join(written.replace("\u202f", " ").split())
+    if (korean := _korean_time(plain)) is not None:
+        return korean.replace(tzinfo=zone)
     for form in ("", *_MOODLE_FORMATS):
         try:
             when = datetime.strptime(plain, form) if form else datetime.fromisoformat(plain)  # noqa: DTZ007 - see below
@@ -63,3 +81,20 @@ def _time(written: str, zone: ZoneInfo) -> datetime | None:
             continue
         return when if when.utcoffset() is not None else when.replace(tzinfo=zone)
     return None
+
+
+def _korean_time(plain: str) -> datetime | None:
+    """Naive; None where it is not written like that, or is no time."""
+    found = _KOREAN.fullmatch(plain)
+    if found is None:
+        return None
+    year, month, day, hour, minute = (int(found[name]) for name in ("year", "month", "day", "hour", "minute"))
+    half = found["half"] or found["after"]
+    if half:
+        if not 1 <= hour <= 12:
+            return None
+        hour = hour % 12 + (12 if half in {"오후", "PM"} else 0)
+    try:
+        return datetime(year, month, day, hour, minute)  # noqa: DTZ001 - the course's zone is added by whoever asks
+    except ValueError:
+        return None

@@ -4,7 +4,21 @@ from __future__ import annotations
 
 from autograder.release.kit import Kit, make_kit
 from autograder.release.leaks import Leak, scan
+from autograder.release.solutions import Solved, release_solutions
 from autograder.release.steps import Released, release, stale, write
 from autograder.release.whitelist import build, stub_files
 
-__all__ = ["Kit", "Leak", "Released", "build", "make_kit", "release", "scan", "stale", "stub_files", "write"]
+__all__ = [
+    "Kit",
+    "Leak",
+    "Released",
+    "Solved",
+    "build",
+    "make_kit",
+    "release",
+    "release_solutions",
+    "scan",
+    "stale",
+    "stub_files",
+    "write",
+]

@@ -63,6 +63,13 @@ def regions(file: str, text: str) -> tuple[Region, ...]:
     return tuple(found)
 
 
+def without_markers(file: str, text: str) -> str:
+    """Return a solution file's text without the lines of its markers. Raises ReleaseError as `regions` does."""
+    left_out = {number for region in regions(file, text) for number in (region.begin, region.end)}
+    lines = text.splitlines(keepends=True)
+    return "".join(line for number, line in enumerate(lines, 1) if number not in left_out)
+
+
 def refuse_markers(file: str, text: str) -> None:
     """Raise ReleaseError where a file that is released whole speaks of markers: somebody expected a gap there."""
     for number, line in enumerate(text.split("\n"), start=1):
