@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from functools import partial
 from pathlib import Path
 
 import click
@@ -138,6 +139,7 @@ def status(assignment: str, out: Path | None, course_root: Path, as_json: bool) 
 )
 @click.option("--student", "students", multiple=True, help="Only this student (may be given several times).")
 @click.option("--published", is_flag=True, help="The marks are out: students may see what hidden checks say.")
+@click.option("--explain", is_flag=True, help="Explain known mistakes before the due date, too.")
 @click.option(
     "--nbgrader",
     is_flag=True,
@@ -158,6 +160,7 @@ def report(
     audience: str,
     students: tuple[str, ...],
     published: bool,
+    explain: bool,
     nbgrader: bool,
     results: Path | None,
     out: Path | None,
@@ -172,13 +175,11 @@ def report(
 
     screen = Screen(as_json=as_json)
     if nbgrader:
-        screen.pages(
-            write_feedback(course_root, assignment, audience, students, published=published, language=language)
-        )
+        to_nbgrader = partial(write_feedback, published=published, explained=explain, language=language)
+        screen.pages(to_nbgrader(course_root, assignment, audience, students))
         return
-    written = write_pages(
-        course_root, assignment, audience, students, results, out, screen, published=published, language=language
-    )
+    told = partial(write_pages, published=published, explained=explain, language=language)
+    written = told(course_root, assignment, audience, students, results, out, screen)
     screen.pages(written)
     sys.exit(AutograderError.exit_code if written.problems else 0)
 

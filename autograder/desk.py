@@ -227,6 +227,7 @@ def write_pages(
     screen: Screen,
     *,
     published: bool,
+    explained: bool = False,
     language: str | None = None,
 ) -> Written:
     """Write the pages of graded work. Raises UsageError, ConfigurationError."""
@@ -234,7 +235,15 @@ def write_pages(
 
     root = find_course(start)
     loaded = load_assignment(folder_of(root, assignment))
-    setting = setting_for(root, loaded, Audience(audience), datetime.now(UTC), published=published, language=language)
+    setting = setting_for(
+        root,
+        loaded,
+        Audience(audience),
+        datetime.now(UTC),
+        published=published,
+        explained=explained,
+        language=language,
+    )
     folder = results or root / "results" / assignment
     with screen.progress(loaded, len(list(folder.glob("*.json"))), ()):
         return write_report(setting, folder, out or folder / "pages", frozenset(students), screen.advance_page)

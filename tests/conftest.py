@@ -497,6 +497,7 @@ class Results:
             Audience(audience),
             datetime.fromisoformat(now),
             published=options.get("published", True),
+            explained=options.get("explained", False),
             language=options.get("language"),
         )
         out = options.get("out", self.folder / "pages")

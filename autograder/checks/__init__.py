@@ -1,6 +1,6 @@
 """What check authors import: decorators, comparisons, properties, training."""
 
-from autograder.checks.building import buffers, builtin, load, random_weights, sharing, state, twins
+from autograder.checks.building import buffers, builtin, frozen, load, random_weights, sharing, state, twins
 from autograder.checks.draw import Draw
 from autograder.checks.finding import CheckFailure, check_that, fail
 from autograder.checks.gradients import Pair, same_gradients
@@ -31,6 +31,7 @@ __all__ = [
     "causal",
     "check_that",
     "fail",
+    "frozen",
     "hint",
     "inputs_unmodified",
     "learned",

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import TypeGuard
 
 import torch
 from torch import Tensor
 
-from autograder.sandbox.remote import Remote
+from autograder.sandbox import wire
+from autograder.sandbox.remote import Exchange, Remote, Session
 
 _SHOWN = 4
 """Parts of a tuple that are described one by one."""
@@ -68,6 +70,30 @@ def _masked(value: object, masks: Iterator[Tensor | None]) -> object:
         return {key: _masked(item, masks) for key, item in value.items()}
     parts = parts_of(value)
     return value if parts is None else tuple(_masked(part, masks) for part in parts)
+
+
+_COUNTS = "autograder_counts"
+"""The attribute of a student's tensor that holds the mask with which it was compared."""
+
+
+def note_counts(answer: object, masks: Sequence[Tensor | None]) -> None:
+    """Leave on the float tensors of a student's answer which of their places a check looks at."""
+    tensors = [tensor for _, tensor in tensors_in(answer) if tensor.is_floating_point()]
+    for tensor, mask in zip(tensors, masks, strict=False):
+        if mask is not None and not hasattr(tensor, _COUNTS):
+            setattr(tensor, _COUNTS, mask)
+
+
+def exchanges_of(session: Session) -> tuple[Exchange, ...]:
+    """Return a session's transcript, each exchange with the places of its answer that a check looked at."""
+    return tuple(_counted(each, answer) for each, answer in zip(session.transcript, session.answers, strict=True))
+
+
+def _counted(exchange: Exchange, answer: object) -> Exchange:
+    masks = [getattr(tensor, _COUNTS, None) for _, tensor in tensors_in(answer) if tensor.is_floating_point()]
+    if all(mask is None for mask in masks):
+        return exchange
+    return replace(exchange, counts=wire.pack({"only": masks}, wire.Plain()))
 
 
 def tensor_inputs(

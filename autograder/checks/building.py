@@ -61,6 +61,11 @@ def buffers(module: Remote) -> dict[str, Tensor]:
     return dict(read_state(module).buffers)
 
 
+def frozen(module: Remote) -> tuple[str, ...]:
+    """Return the names of the parameters that do not learn, since they ask for no gradient."""
+    return read_state(module).frozen
+
+
 def sharing(module: Remote, among: Collection[str] | None = None) -> list[list[str]]:
     """Return the groups of parameter names that are one and the same tensor.
 

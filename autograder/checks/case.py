@@ -14,6 +14,7 @@ from typing import Any
 
 import torch
 
+from autograder.checks.answers import exchanges_of
 from autograder.checks.bench import Bench, Opened, Transcript, Used, Wish
 from autograder.checks.draw import Draw, derive_key
 from autograder.checks.exceptions import finding_of_exception
@@ -172,7 +173,7 @@ class CheckRun:
         if opened := self._opened.pop(name, None):
             self._note_refused(opened)
             if name == FLOAT64.name:
-                self._sessions.append(tuple(opened.session.transcript))
+                self._sessions.append(exchanges_of(opened.session))
             self._used.append(opened.close())
 
     def _note_refused(self, opened: Opened) -> None:

@@ -12,7 +12,7 @@ from typing import NoReturn, Protocol
 import torch
 from torch import Tensor
 
-from autograder.checks.answers import only_where, shape_of, tensor_inputs, tensors_in
+from autograder.checks.answers import note_counts, only_where, shape_of, tensor_inputs, tensors_in
 from autograder.checks.draw import Draw
 from autograder.checks.finding import fail
 from autograder.checks.patterns import Difference, factor, index_of, one_figure, pattern, shape_difference
@@ -93,6 +93,7 @@ def same_gradients(
     weights = [draw(*tensor.shape) for _, tensor in tensors_in(answer) if tensor.is_floating_point()]
     cotangents = [weight for _, weight in tensors_in(only_where(weights, only))]
     found = student_fn.vjp(ours.args, ours.kwargs, cotangents)
+    note_counts(getattr(found, "answer", None), only)
     expected = reference_fn.vjp(theirs.args, theirs.kwargs, cotangents)
     inputs = [name for name, tensor in tensor_inputs(theirs.args, theirs.kwargs, names) if tensor.is_floating_point()]
     precision = FLOAT64 if all(cotangent.dtype == torch.float64 for cotangent in cotangents) else FLOAT32

@@ -60,7 +60,7 @@ def repeatable(fn: Fn, *args: object, hint: str = "", **kwargs: object) -> None:
 
 
 def inputs_unmodified(fn: Echoing, *args: object, hint: str = "", **kwargs: object) -> None:
-    """Fail if the call changes a tensor that it was given by position."""
+    """Fail if the call changes a tensor that it was given by position, or leaves it asking for a gradient."""
     after = [tensor for _, tensor in tensor_inputs(fn.echo(*args, **kwargs)[1], {})]
     before = tensor_inputs(args, {})
     if len(before) != len(after):
@@ -68,6 +68,9 @@ def inputs_unmodified(fn: Echoing, *args: object, hint: str = "", **kwargs: obje
     for (name, old), new in zip(before, after, strict=True):
         if old.shape != new.shape or not bool(((old == new) | (old.isnan() & new.isnan())).all()):
             seen = f"the call changes {name} (shape {shape_of(old)}) in place: make a new tensor instead"
+            fail("property", seen, hint=hint)
+        if new.requires_grad and not old.requires_grad:
+            seen = f"the call switches requires_grad on in the caller's own {name}: work on a copy, {name}.detach()"
             fail("property", seen, hint=hint)
 
 

@@ -20,6 +20,7 @@ from autograder.checks.answers import (
     in_words,
     is_number,
     is_plain_tensor,
+    note_counts,
     only_where,
     parts_of,
     shape_of,
@@ -65,6 +66,7 @@ def same(
     mask for each float tensor of the answer in order, True where it counts (padding does not); None: all of it counts.
     """
     if only:
+        note_counts(got, only)
         got, expected = only_where(got, only), only_where(expected, only)
     return _Place(what, hint, rtol, atol).compare(got, expected)
 

@@ -16,6 +16,10 @@ LAW_TOLERANCE = 0.25
 """Two sets of random initial values are of one law if spread and largest value differ by no more than this part."""
 FEW = 16
 """Of so few random values nothing can be said."""
+MANY = 1000
+"""So many drawn numbers are compared by how often each comes up: who draws in another way draws other ones."""
+DEVIATIONS = 6.0
+"""How far two counts of draws from one law may lie apart, in standard deviations of their chi-squared distance."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,13 +57,28 @@ class Agreement:
 APART = Agreement(math.inf, ())
 
 
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """On what terms two answers to a question are compared."""
+
+    only: tuple[Tensor | None, ...] = ()
+    """For the answer's float tensors in order: which places count. What a check does not look at is everybody's own."""
+    exact: bool = False
+    """Whether a state holds numbers that were loaded, to be compared as such; else only their law is."""
+    drawn: bool = False
+    """Whether the answer was drawn from a generator that came with the question."""
+
+
+FREE = Terms()
+
+
 class _Apart(Exception):
     """Two answers differ in more than numbers."""
 
 
-def agreement(operation: str, one: Mapping[str, Any], other: Mapping[str, Any]) -> Agreement:
-    """Return how far the answer documents `one` and `other` to the same question lie apart."""
-    walk = _Walk()
+def agreement(operation: str, one: Mapping[str, Any], other: Mapping[str, Any], terms: Terms = FREE) -> Agreement:
+    """Return how far the submission's answer document `one` and ours, `other`, to the same question lie apart."""
+    walk = _Walk(terms)
     try:
         if "error" in one or "error" in other:
             walk.errors(one.get("error"), other.get("error"))
@@ -77,8 +96,10 @@ def agreement(operation: str, one: Mapping[str, Any], other: Mapping[str, Any]) 
 class _Walk:
     """Goes through two answers side by side."""
 
-    def __init__(self) -> None:
+    def __init__(self, terms: Terms) -> None:
         self.pairs: list[tuple[Stayed, Any]] = []
+        self._terms = terms
+        self._masks: Iterator[Tensor | None] = iter(())
         self._difference = 0.0
         self._size = 0.0
 
@@ -94,6 +115,7 @@ class _Walk:
         for key, value in other.items():
             if key in ("n", "refused", "buffers", "frozen"):
                 continue
+            self._masks = iter(self._terms.only if key == "answer" else ())
             if key in ("inputs", "parameters") and "losses" not in other:
                 self.gradients(one.get(key), value)
             else:
@@ -120,12 +142,22 @@ class _Walk:
             self.values(*filled)
 
     def states(self, one: Mapping[str, Any], other: Mapping[str, Any]) -> None:
-        """Names, shapes and sharing; values only by their law, since new modules are drawn at random."""
-        if one.get("shared") != other.get("shared") or list(one["parameters"]) != list(other["parameters"]):
+        """Names, shapes, sharing, what learns; numbers by their law alone where nobody loaded them.
+
+        The order of names, frozen parameters and second names for a parameter are each student's own.
+        """
+        due = other["parameters"]
+        if _groups(one, due) != _groups(other, due) or _own(one, due) or due.keys() - one["parameters"].keys():
             raise _Apart
-        for name, ours in other["parameters"].items():
+        if {*one.get("frozen", ())} & due.keys() != {*other.get("frozen", ())} & due.keys():
+            raise _Apart
+        for name, ours in due.items():
             theirs = one["parameters"][name]
-            if not isinstance(theirs, Tensor) or theirs.shape != ours.shape or not _of_one_law(theirs, ours):
+            if not isinstance(theirs, Tensor) or theirs.shape != ours.shape:
+                raise _Apart
+            if self._terms.exact:
+                self.numbers(theirs, ours)
+            elif not _of_one_law(theirs, ours):
                 raise _Apart
 
     def values(self, one: Any, other: Any) -> None:
@@ -159,9 +191,12 @@ class _Walk:
     def numbers(self, one: Tensor, other: Tensor) -> None:
         if one.shape != other.shape or one.is_floating_point() != other.is_floating_point():
             raise _Apart
-        if one.numel() == 0:
+        mask = next(self._masks, None) if one.is_floating_point() else None
+        if one.numel() == 0 or self._of_one_draw(one, other):
             return
         theirs, ours = one.detach().double(), other.detach().double()
+        if mask is not None and theirs.shape[: mask.ndim] == mask.shape:
+            theirs, ours = (side.masked_fill(~_spread(mask, side), 0.0) for side in (theirs, ours))
         finite = theirs.isfinite() & ours.isfinite()
         same = (theirs == ours) | (theirs.isnan() & ours.isnan())
         if not bool((finite | same).all()):
@@ -169,6 +204,35 @@ class _Walk:
         if finite.any():
             self._difference = max(self._difference, float((theirs - ours)[finite].abs().max()))
             self._size = max(self._size, *(float(side[finite].abs().max()) for side in (theirs, ours)))
+
+    def _of_one_draw(self, one: Tensor, other: Tensor) -> bool:
+        """Whether these are many draws of whole numbers that come up equally often, row by row."""
+        if not self._terms.drawn or one.is_floating_point() or one.numel() < MANY:
+            return False
+        both = torch.cat([one.reshape(len(one), -1), other.reshape(len(other), -1)]).long()
+        _, place = torch.unique(both, dim=0, return_inverse=True)
+        kinds = int(place.max()) + 1
+        theirs, ours = (
+            place[half].bincount(minlength=kinds).double() for half in (slice(len(one)), slice(len(one), None))
+        )
+        spread = float(((theirs - ours).square() / (theirs + ours)).sum())  # chi-squared with `kinds` - 1 degrees
+        return spread <= kinds + DEVIATIONS * math.sqrt(2 * kinds)
+
+
+def _spread(mask: Tensor, over: Tensor) -> Tensor:
+    return mask.bool().reshape(*mask.shape, *[1] * (over.ndim - mask.ndim)).expand_as(over)
+
+
+def _groups(state: Mapping[str, Any], due: Mapping[str, Any]) -> set[frozenset[str]]:
+    """The due names that are one tensor."""
+    groups = (frozenset(group) & due.keys() for group in state.get("shared", ()))
+    return {frozenset(group) for group in groups if len(group) > 1}
+
+
+def _own(state: Mapping[str, Any], due: Mapping[str, Any]) -> set[str]:
+    """Parameters of a student's own that learn and are no second name for a due one."""
+    again = {name for group in state.get("shared", ()) if not due.keys().isdisjoint(group) for name in group}
+    return {*state["parameters"]} - due.keys() - again - {*state.get("frozen", ())}
 
 
 def _parts(value: Any) -> list[Any] | None:

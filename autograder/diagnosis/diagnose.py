@@ -11,6 +11,7 @@ import itertools
 import math
 import time
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from types import ModuleType
 
 from autograder.checks.bench import Transcript
@@ -20,6 +21,8 @@ from autograder.records import Diagnosis
 
 EQUAL = 1e-6
 """Answers no farther apart than this part of their size are the same answer in float64."""
+FARTHEST = 1e6
+"""What stands for an infinite distance in a record."""
 EQUAL_IN_SINGLE = 1e-4
 """The same for a submission that computes in float32 whatever it is given."""
 SINGLES_S, PAIRS_S = 8.0, 2.0
@@ -95,23 +98,30 @@ class _Trial:
         for limit, likely in ((EQUAL, True), (EQUAL_IN_SINGLE, True), (EQUAL, False)):
             matches = [id_ for id_ in self._by_relevance(likely=likely) if self._matches(self._module(id_), limit)]
             if matches:
-                return self._diagnosis((matches[0],), wrong, 0.0, also=tuple(matches[1 : 1 + ALSO]))
+                return self._diagnosis((matches[0],), wrong, also=tuple(matches[1 : 1 + ALSO]))
         return None
 
     def pair_or_closest(self, wrong: Sequence[int], until: float) -> Diagnosis | None:
         """Two mistakes that together give all these answers; else the mistake whose answers are closest."""
         right = self._replay(self._catalogue.reference(self._transcript.stand_ins))
         touching = dict(self._touching(right, until))
-        ranked = sorted(touching, key=lambda id_: _unexplained(touching[id_], wrong))
+        ranked = sorted(touching, key=lambda id_: _unexplained(touching[id_], wrong, self._calls))
         for first, second in _in_order_of_promise(ranked[:CANDIDATES]):
             if time.process_time() > until:
                 break
             if self._matches(self._catalogue.pair(first, second, self._transcript.stand_ins), EQUAL):
-                return self._diagnosis((first, second), wrong, 0.0)
-        if not ranked or _unexplained(touching[ranked[0]], wrong) >= _unexplained(right, wrong):
+                return self._diagnosis((first, second), wrong)
+        if not ranked:
             return None
-        worst = max(min(touching[ranked[0]][number], 1e6) for number in wrong)
-        return self._diagnosis((ranked[0],), wrong, worst)
+        closest = touching[ranked[0]]
+        if _unexplained(closest, wrong, self._calls) > _unexplained(right, wrong, self._calls):
+            return None
+        return replace(
+            self._diagnosis((ranked[0],), wrong),
+            distance=max(min(distance, FARTHEST) for distance in closest),
+            explained=sum(closest[number] <= EQUAL for number in wrong),
+            spoiled=sum(distance > EQUAL for distance in closest) - sum(closest[number] > EQUAL for number in wrong),
+        )
 
     def _touching(self, right: list[float], until: float) -> Iterator[tuple[str, list[float]]]:
         """The mistakes that change an answer, with how far their answers lie; as many as there is time for."""
@@ -121,11 +131,10 @@ class _Trial:
             if (module := self._module(id_)) and (found := self._replay(module)) != right:
                 yield id_, found
 
-    def _diagnosis(
-        self, ids: tuple[str, ...], wrong: Sequence[int], distance: float, also: tuple[str, ...] = ()
-    ) -> Diagnosis:
-        part = self._catalogue.part_of(ids[0])
-        return Diagnosis(ids, also, self._calls, len(wrong), distance, part)
+    def _diagnosis(self, ids: tuple[str, ...], wrong: Sequence[int], also: tuple[str, ...] = ()) -> Diagnosis:
+        """What explains every answer: one mistake, or two together, and others that would do as well."""
+        part, *more = (self._catalogue.part_of(id_) for id_ in (*ids, *also))
+        return Diagnosis(ids, also, self._calls, len(wrong), 0.0, part, more_parts=tuple(more), explained=len(wrong))
 
     def _by_relevance(self, *, likely: bool = True) -> list[str]:
         """The mistakes, those first that the catalogue says this check catches; only likely ones, or only the others.
@@ -150,9 +159,13 @@ def _place(check: str, caught_by: Sequence[str]) -> int:
     return caught_by.index(check) if check in caught_by else len(caught_by) + 100
 
 
-def _unexplained(found: Sequence[float], wrong: Sequence[int]) -> float:
-    """How bad a replay is: 1 for each wrong call that it does not give at all, less for those that it nearly gives."""
-    return sum(distance / (1 + distance) if math.isfinite(distance) else 1.0 for distance in (found[n] for n in wrong))
+def _unexplained(found: Sequence[float], wrong: Sequence[int], calls: int) -> float:
+    """How bad a replay is: 1 for each wrong call that it does not give at all, less for those that it nearly gives.
+
+    A right call that it gets wrong counts as much: whoever made that mistake would have got it wrong, too.
+    """
+    missed = [found[number] for number in range(calls) if number in wrong or found[number] > EQUAL]
+    return sum(distance / (1 + distance) if math.isfinite(distance) else 1.0 for distance in missed)
 
 
 def _in_order_of_promise(ranked: Sequence[str]) -> Iterator[tuple[str, str]]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,12 +17,14 @@ from types import ModuleType
 from typing import Any
 
 import torch
+from torch import Tensor
 
 from autograder.checks.bench import Transcript
 from autograder.checks.case import default_dtype
-from autograder.diagnosis.agree import Placeholders, Stayed, agreement
+from autograder.diagnosis.agree import Placeholders, Stayed, Terms, agreement
 from autograder.errors import WireError
 from autograder.sandbox import wire
+from autograder.sandbox.remote import Exchange
 from autograder.sandbox.worker import Executor, Kept
 
 MAX_STEPS = 16
@@ -36,25 +38,60 @@ class Asked:
     question: bytes
     operation: str
     answer: dict[str, Any]
+    only: tuple[Tensor | None, ...] = ()
+    """Which places of the answer's float tensors the check looked at."""
+    exact: bool = True
+    """Whether a state holds numbers that were loaded before; else they are drawn at random."""
+    drawn: bool = False
+    """Whether the answer was drawn from a generator that the question brought."""
 
 
 def read(transcript: Transcript) -> tuple[tuple[Asked, ...], ...] | None:
     """Return the exchanges of each session, or None for what cannot be replayed: a long training, a broken answer."""
     sessions = []
     for exchanges in transcript.sessions:
-        asked = []
+        asked: list[Asked] = []
+        loaded: set[int] = set()
         for exchange in exchanges:
             question = wire.unpack(exchange.question, Placeholders())
             if question["op"] == "train" and len(question["batches"]) > MAX_STEPS:
                 return None
+            if question["op"] == "release":
+                continue
             try:
-                answer = wire.unpack(exchange.answer, Placeholders())
+                asked.append(_asked(exchange, question, loaded))
             except (WireError, KeyError, TypeError):
                 return None
-            if question["op"] != "release":
-                asked.append(Asked(exchange.question, question["op"], answer))
         sessions.append(tuple(asked))
     return tuple(sessions)
+
+
+def _asked(exchange: Exchange, question: dict[str, Any], loaded: set[int]) -> Asked:
+    """One exchange; `loaded` are the numbers of the modules that have been given weights, and it adds to them."""
+    module = question.get("module")
+    known = isinstance(module, Stayed) and module.number in loaded
+    if question["op"] == "load" and isinstance(module, Stayed):
+        loaded.add(module.number)
+    return Asked(
+        exchange.question,
+        question["op"],
+        wire.unpack(exchange.answer, Placeholders()),
+        tuple(wire.unpack(exchange.counts, Placeholders())["only"]) if exchange.counts else (),
+        exact=known,
+        drawn=any(
+            isinstance(value, torch.Generator) for value in _values((question.get("args"), question.get("kwargs")))
+        ),
+    )
+
+
+def _values(value: object) -> Iterator[object]:
+    if isinstance(value, Mapping):
+        value = tuple(value.values())
+    if isinstance(value, tuple | list):
+        for item in value:
+            yield from _values(item)
+    else:
+        yield value
 
 
 def distances(
@@ -82,7 +119,7 @@ def _difference(asked: Asked, executor: Executor, known: _Known) -> float:
         answer = wire.unpack(executor.reply(asked.question), Placeholders())
     except WireError:  # an object is asked for that this module's answers did not contain
         return math.inf
-    found = agreement(asked.operation, asked.answer, answer)
+    found = agreement(asked.operation, asked.answer, answer, Terms(asked.only, asked.exact, asked.drawn))
     for theirs, ours in found.pairs:
         known.pair(theirs, ours)
     return found.distance

@@ -20,7 +20,7 @@ from autograder.diagnosis.diagnose import Diagnostician
 from autograder.ledger import Ledger
 from autograder.records import Assignment, CheckResult, Diagnosis, Outcome
 
-VERSION = "1"
+VERSION = "2"
 """Raised when the same transcript and the same catalogue would be diagnosed differently."""
 _DIAGNOSIS: TypeAdapter[Diagnosis | None] = TypeAdapter(Diagnosis | None)
 
@@ -82,7 +82,8 @@ class Rounds:
         known = self._diagnostician.catalogue.mistakes
         if found is None or found.mistakes[0] not in known:
             return found
-        return replace(found, hints=known[found.mistakes[0]].hints)
+        hints, *more = (known[id_].hints if id_ in known else {} for id_ in (*found.mistakes, *found.also))
+        return replace(found, hints=hints, more_hints=tuple(more))
 
     def close(self) -> None:
         """Remove what was written for the mistakes' modules."""

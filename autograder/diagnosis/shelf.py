@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import zlib
 
@@ -14,7 +15,12 @@ MAX_BYTES = 8 * 2**20
 
 def to_bytes(transcript: Transcript) -> bytes | None:
     """Return a transcript as bytes, or None for one that is too long to be worth keeping."""
-    frames = [frame for session in transcript.sessions for each in session for frame in (each.question, each.answer)]
+    frames = [
+        frame
+        for session in transcript.sessions
+        for each in session
+        for frame in (each.question, each.answer, each.counts)
+    ]
     if sum(map(len, frames)) > MAX_BYTES:
         return None
     head = {
@@ -22,9 +28,13 @@ def to_bytes(transcript: Transcript) -> bytes | None:
         "dtype": transcript.dtype,
         "seed": transcript.seed,
         "stand_ins": list(transcript.stand_ins),
-        "sessions": [[[len(each.question), len(each.answer)] for each in session] for session in transcript.sessions],
+        "sessions": [[_lengths(each) for each in session] for session in transcript.sessions],
     }
     return zlib.compress(json.dumps(head).encode() + b"\n" + b"".join(frames), 1)
+
+
+def _lengths(exchange: Exchange) -> list[int]:
+    return [len(exchange.question), len(exchange.answer), *([len(exchange.counts)] if exchange.counts else [])]
 
 
 def from_bytes(content: bytes) -> Transcript:
@@ -35,10 +45,10 @@ def from_bytes(content: bytes) -> Transcript:
         sessions, start = [], 0
         for lengths in described["sessions"]:
             session = []
-            for question, answer in lengths:
-                middle, end = start + question, start + question + answer
-                session.append(Exchange(frames[start:middle], frames[middle:end]))
-                start = end
+            for each in lengths:
+                ends = list(itertools.accumulate(each, initial=start))
+                session.append(Exchange(*(frames[begin:end] for begin, end in itertools.pairwise(ends))))
+                start = ends[-1]
             sessions.append(tuple(session))
         names = tuple(described["stand_ins"])
         return Transcript(described["check"], described["dtype"], described["seed"], names, tuple(sessions))

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
 
-from autograder.records import Assignment, Check, CheckResult, Evidence, Finding, Outcome, Visibility
+from autograder.records import Assignment, Check, CheckResult, Diagnosis, Evidence, Finding, Outcome, Visibility
 
 
 class Audience(StrEnum):
@@ -31,14 +31,26 @@ class Sight:
     now: datetime
     """Aware."""
     due: datetime | None
-    """From course.yml, aware; None: the assignment has no due date there, so none has passed."""
+    """From course.yml and, for one student's page, their extension; aware. None: there is no due date to pass."""
     published: bool
     """The marks are out."""
+    explained: bool = False
+    """Known mistakes are explained before the due date, too: whoever teaches has said so."""
 
     @property
     def everything(self) -> bool:
         """Whether nothing is kept from this audience."""
         return self.audience is not Audience.STUDENT
+
+    @property
+    def past_due(self) -> bool:
+        """Whether nobody whom this is shown to can hand in any more without being late."""
+        return self.due is not None and self.now >= self.due
+
+    @property
+    def explains(self) -> bool:
+        """Whether it is told which known mistake gives a student's answers; else only where it lies."""
+        return self.everything or self.published or self.explained or self.past_due
 
     def sees(self, check: Check | None) -> bool:
         """Whether the result of `check` may be seen; None is a check that the assignment does not have (any more)."""
@@ -48,7 +60,7 @@ class Sight:
             return False
         return {
             Visibility.ALWAYS: True,
-            Visibility.AFTER_DUE: self.due is not None and self.now >= self.due,
+            Visibility.AFTER_DUE: self.past_due,
             Visibility.AFTER_PUBLISHED: self.published,
             Visibility.NEVER: False,
         }[check.visibility]
@@ -58,7 +70,8 @@ class Sight:
 
         Of a hidden check a student sees message, place and hint, never what was printed, raised or compared: all of it
         may hold the check's inputs. The losses stay: they are the student's own, and are drawn coarsely (curve.py). A
-        diagnosis stays where it is certain: a guess sends a student the wrong way.
+        diagnosis stays where it explains every answer, since a guess sends a student the wrong way: first where the
+        mistake lies, and what it is once that may be told.
         """
         if self.everything:
             return tuple(results)
@@ -72,10 +85,18 @@ class Sight:
                 finding=_finding(result.finding, unseen, public=checks[result.id].public),
                 stand_ins=tuple(part for part in result.stand_ins if _may_name(part, assignment, shown)),
                 evidence=_evidence(result.evidence, public=checks[result.id].public),
-                diagnosis=result.diagnosis if result.diagnosis and result.diagnosis.certain else None,
+                diagnosis=self._told(result.diagnosis),
             )
             for result in seen
         )
+
+    def _told(self, diagnosis: Diagnosis | None) -> Diagnosis | None:
+        """A diagnosis without the course's names for mistakes, and without hints as long as it is only a nudge."""
+        if diagnosis is None or not diagnosis.exact:
+            return None
+        nameless = ("",) * len(diagnosis.mistakes), ("",) * len(diagnosis.also)
+        told = replace(diagnosis, mistakes=nameless[0], also=nameless[1])
+        return told if self.explains else replace(told, hints={}, more_hints=())
 
     def note(self, words: str) -> str:
         """A note on a submission. It names no check of an earlier assignment: that one's page knows who may see it."""

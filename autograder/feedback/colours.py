@@ -59,10 +59,16 @@ def _parsed(text: str) -> list[ast.stmt]:
 
 
 def _places(body: Sequence[ast.stmt]) -> Iterator[tuple[str, Span]]:
-    """Functions and classes at the top of a file; the last definition of a name is the one that counts."""
+    """Functions and classes at the top of a file and methods (`RNN.forward`); the last definition of a name counts."""
     for node in _definitions(body):
-        first = min([node.lineno, *(decorator.lineno for decorator in node.decorator_list)])
-        yield node.name, (first, node.end_lineno or node.lineno)
+        yield node.name, _span(node)
+        if isinstance(node, ast.ClassDef):
+            yield from ((f"{node.name}.{method.name}", _span(method)) for method in _definitions(node.body))
+
+
+def _span(node: Definition) -> Span:
+    first = min([node.lineno, *(decorator.lineno for decorator in node.decorator_list)])
+    return first, node.end_lineno or node.lineno
 
 
 def _docstrings(body: Sequence[ast.stmt]) -> Iterator[Span]:

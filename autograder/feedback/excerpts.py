@@ -82,6 +82,20 @@ class Source:
             shown = ([line for line in lines if line in near] or lines)[:MOST]
         return self._excerpt(file, shown, marks, len(lines) - len(shown))
 
+    def lines(self, name: str) -> str:
+        """`rnn.py, lines 31 to 40`: where a function, class or method is defined; empty where it is not."""
+        if name not in self._places:
+            return ""
+        file, first, last = self._places[name]
+        start, where = self._cell(file, first)
+        numbers = f"line {first - start}" if first == last else f"lines {first - start} to {last - start}"
+        return f"{visible(where)}, {numbers}"
+
+    def _cell(self, file: str, line: int) -> tuple[int, str]:
+        """How many lines stand before those that the student counts, and the file's name, with a notebook's cell."""
+        above = [(start, cell) for start, cell in self._cells[file] if start < line]
+        return (above[-1][0], f"{file}, cell {above[-1][1]}") if above else (0, file)
+
     def defines(self, name: str, place: Place) -> bool:
         """Whether a place lies in the definition of `name`."""
         file, first, last = self._places.get(name, ("", 0, 0))
@@ -91,8 +105,7 @@ class Source:
         return 1 <= place[1] <= len(self._lines.get(place[0], ()))
 
     def _excerpt(self, file: str, numbers: Sequence[int], marks: set[int], left_out: int) -> Excerpt:
-        above = [(line, cell) for line, cell in self._cells[file] if line < numbers[0]]
-        start, name = (above[-1][0], f"{file}, cell {above[-1][1]}") if above else (0, file)
+        start, name = self._cell(file, numbers[0])
         lines = [
             Line(
                 number=number - start,

@@ -8,7 +8,7 @@ from datetime import datetime
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
-from autograder.course import load_course
+from autograder.course import load_course, load_extensions
 from autograder.course.translation import wording_of
 from autograder.errors import LedgerError, UsageError
 from autograder.feedback.audience import Audience, Sight
@@ -42,17 +42,20 @@ def setting_for(
     now: datetime,
     *,
     published: bool,
+    explained: bool = False,
     language: str | None = None,
 ) -> Setting:
     """What the pages of one run share; `now` is aware, None the course's own language. Raises ConfigurationError."""
     course = load_course(root)
     due = next((term.due for term in course.terms if term.id == assignment.id), None)
-    sight = Sight(audience, now.astimezone(ZoneInfo(course.timezone)), due, published)
+    granted = [each for each in load_extensions(course) if each.assignment == assignment.id]
+    extended = {each.student: each.until for each in granted if each.until is not None}
+    sight = Sight(audience, now.astimezone(ZoneInfo(course.timezone)), due, published, explained)
     student_sight = replace(sight, audience=Audience.STUDENT)
     changes = {} if audience is Audience.STUDENT else {each.id: change(each.edits) for each in mistakes(assignment)}
     wording = wording_of(assignment.folder, language or course.language)
     parts = parts_of(assignment, wording.language)
-    return Setting(course.title, wording, assignment, parts, sight, student_sight, changes)
+    return Setting(course.title, wording, assignment, parts, sight, student_sight, changes, extended)
 
 
 def change(edits: Sequence[Edit]) -> str:
@@ -97,8 +100,13 @@ def remarks_on(setting: Setting) -> Iterator[str]:
         yield f"checks worth {waiting} points are not on students' pages: --published shows them once the marks are out"
     if sight.due is None:
         yield f"course.yml has no due date for {setting.assignment.id}: what waits for it is not shown"
-    elif sight.published and sight.now < sight.due:
+    elif sight.published and not sight.past_due:
         yield f"due is {setting.spoken(sight.due)}: who still hands in can read what hidden checks say"
+    if not sight.explains:
+        yield "known mistakes are pointed at and not explained until the due date: --explain tells what they are now"
+    elif late := [until for until in setting.extended.values() if until > sight.now]:
+        words = f"{len(late)} extension{'s' if len(late) > 1 else ''} last until {setting.spoken(max(late))}"
+        yield f"{words}: for those students the due date has not passed, so their pages say less"
 
 
 def _grades(results: Path, problems: list[str]) -> Iterator[tuple[Path, Grade]]:

@@ -12,10 +12,10 @@ from autograder.feedback.audience import Sight
 from autograder.feedback.curve import chart_of, scores_of, short
 from autograder.feedback.excerpts import Place, Source
 from autograder.feedback.first import blamed, first_of
+from autograder.feedback.known import diagnosed, known_of
 from autograder.feedback.parts import Part
 from autograder.feedback.text import clipped, visible
 from autograder.feedback.view import (
-    Known,
     PartShown,
     Score,
     Shown,
@@ -49,6 +49,16 @@ class Setting:
     changes: Mapping[str, str] = field(default_factory=dict)
     """Id of a known mistake -> how it differs from the solution; for those who grade, empty for anybody else."""
 
+    extended: Mapping[str, datetime] = field(default_factory=dict)
+    """Student -> until when they may hand in, aware, where that is not the due date of all."""
+
+    def for_student(self, student: str) -> Setting:
+        """The same for one student's page: what waits for the due date waits for theirs."""
+        if student not in self.extended:
+            return self
+        sights = (replace(sight, due=self.extended[student]) for sight in (self.sight, self.student_sight))
+        return replace(self, sight=next(sights), student_sight=next(sights))
+
     @property
     def language(self) -> str:
         """Of the pages."""
@@ -66,7 +76,7 @@ class Setting:
 
 def page_of(setting: Setting, grade: Grade, source: Source, files: Sequence[str], result_file: str) -> SubmissionPage:
     """The page of one submission; `files` are the names of what was handed in, empty where that is not at hand."""
-    return _Maker(setting, grade, source).page(tuple(files), result_file)
+    return _Maker(setting.for_student(grade.student), grade, source).page(tuple(files), result_file)
 
 
 class _Maker:
@@ -202,7 +212,7 @@ class _Maker:
             excerpt=self.source.around(place) if elsewhere else None,
             chart=chart_of(evidence.curve, evidence.figures),
             scores=tuple(self._in_words(score) for score in scores_of(evidence.figures)),
-            known=self._known(result),
+            known=known_of(result, part, self.source, self.setting.language, self.setting.said, self._later()),
             command=self._command(check),
             staff=self._staff(check, result) if self.sight.everything else None,
         )
@@ -211,12 +221,10 @@ class _Maker:
         said = self.setting.said
         return replace(score, what=said(score.what, NAME), seen=said(score.seen), at_most=said(score.at_most))
 
-    def _known(self, result: CheckResult) -> Known | None:
-        diagnosis = result.diagnosis
-        if diagnosis is None or not diagnosis.certain:
-            return None
-        hint = diagnosis.hints.get(self.setting.language) or diagnosis.hints.get("en", "")
-        return Known(clipped(hint, MESSAGE), visible(diagnosis.part)) if hint else None
+    def _later(self) -> str:
+        """From when on known mistakes are explained, in words; empty where they are, or where nobody has said when."""
+        due = self.sight.due
+        return self.setting.spoken(due) if due and not self.sight.explains else ""
 
     def _command(self, check: Check | None) -> str:
         """What a student types at home; a hidden check they do not have."""
@@ -247,7 +255,7 @@ class _Maker:
                 (clipped(name, NAME), short(value)) for name, value in islice(evidence.figures.items(), MANY)
             ),
             banned_calls=tuple(clipped(name, NAME) for name in evidence.banned_calls[:MANY]),
-            diagnosis=_diagnosed(result.diagnosis),
+            diagnosis=diagnosed(result.diagnosis),
             change=self._change(result.diagnosis),
             cpu_s=result.cpu_s,
             wall_s=result.wall_s,
@@ -266,20 +274,6 @@ class _Maker:
             command=f"autograder grade {self.assignment.id} SUBMISSIONS --only {student} --again",
             result=visible(result_file),
         )
-
-
-def _diagnosed(diagnosis: Diagnosis | None) -> str:
-    """`rnn.no_bhh, in rnn_cell: equal on 6 of 6 calls, 4 of them wrong`; of the closest one, how far away it is."""
-    if diagnosis is None:
-        return ""
-    names = " or ".join([" and ".join(diagnosis.mistakes), *diagnosis.also])
-    part = f", in {diagnosis.part}" if diagnosis.part else ""
-    calls, wrong = diagnosis.calls, diagnosis.wrong
-    if diagnosis.distance:
-        return visible(
-            f"{names}{part}: the closest, but {short(diagnosis.distance)} away; {wrong} of {calls} calls wrong"
-        )
-    return visible(f"{names}{part}: equal to the student's answers on {calls} of {calls} calls, {wrong} of them wrong")
 
 
 def _standing(results: Sequence[CheckResult]) -> Standing:

@@ -94,11 +94,21 @@ class Score:
 
 @dataclass(frozen=True, slots=True)
 class Known:
-    """A known mistake that gives exactly the student's answers."""
+    """A known mistake that gives exactly the student's answers: two together, or several that do so alike."""
 
-    hint: str
-    part: str
+    hints: tuple[str, ...]
+    """What it is, a hint for each mistake; empty while it is only pointed at."""
+    parts: tuple[str, ...]
     """Where it lies: `RNN.forward`."""
+    together: bool  # two mistakes that were made in one program
+    alike: bool  # several mistakes, any of which gives these answers
+    calls: int
+    wrong: int  # of the calls whose answers were compared
+    kind: str  # what is wrong with the answers: the finding's kind, or `gradient`
+    lines: str  # where the first part stands in the student's own file, in words; empty where it is not found
+    excerpt: Excerpt | None  # the student's lines of it, where the page does not show them anyway
+    later: str
+    """From when on the mistake is explained; empty where it is, or where nobody has said when."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,7 +14,14 @@ from autograder.gradebook.shown import known_results
 
 
 def write_feedback(
-    start: Path, assignment: str, audience: str, students: Sequence[str], *, published: bool, language: str | None
+    start: Path,
+    assignment: str,
+    audience: str,
+    students: Sequence[str],
+    *,
+    published: bool,
+    explained: bool = False,
+    language: str | None,
 ) -> Written:
     """Write the page of each student, with the time and the secret of the hand-in beside it, which nbgrader asks for.
 
@@ -30,7 +37,8 @@ def write_feedback(
     root = find_course(start)
     course, results = course_of(root, assignment), root / "results" / assignment
     now = datetime.now(UTC)
-    setting = setting_for(root, course.assignment, Audience.STUDENT, now, published=published, language=language)
+    told = {"published": published, "explained": explained}
+    setting = setting_for(root, course.assignment, Audience.STUDENT, now, **told, language=language)
     pages: list[Path] = []
     with Helper("autograder.feedback.colours") as colours:
         reporter = Reporter(setting, course.term, results, colours)

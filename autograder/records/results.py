@@ -58,16 +58,34 @@ class Diagnosis:
     """Those of them whose answers are not the reference's."""
     distance: float
     """0: all answers equal those of the named mistake. Else it is only the closest one, a lead for the TA: the largest
-    difference as a part of the answers' size."""
+    difference as a part of the answers' size, over all calls."""
     part: str
     """Function of the solution in which the mistake lies: `RNN.forward`."""
     hints: Mapping[str, str] = field(default_factory=dict)
     """Language -> hint of the first mistake."""
+    more_hints: tuple[Mapping[str, str], ...] = ()
+    """The same of the second one of a pair, then of those in `also`."""
+    more_parts: tuple[str, ...] = ()
+    """The same as `part` of the second one of a pair, then of those in `also`."""
+    explained: int = 0
+    """Of the wrong calls, those whose answers equal the named mistake's; all of them where `distance` is 0."""
+    spoiled: int = 0
+    """Right calls that the named mistake would have got wrong; none where `distance` is 0."""
+
+    @property
+    def exact(self) -> bool:
+        """Whether every answer is explained by what is named first; something else may explain it, too."""
+        return self.distance == 0
 
     @property
     def certain(self) -> bool:
         """Whether every answer is explained by one mistake, or by one pair, and by nothing else."""
-        return self.distance == 0 and not self.also
+        return self.exact and not self.also
+
+    @property
+    def parts(self) -> tuple[str, ...]:
+        """Where all that is named lies, each function once."""
+        return tuple(dict.fromkeys(part for part in (self.part, *self.more_parts) if part))
 
 
 @dataclass(frozen=True, slots=True)

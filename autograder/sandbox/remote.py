@@ -16,7 +16,7 @@ from torch import Tensor
 from autograder.errors import WireError
 from autograder.sandbox import wire
 from autograder.sandbox.faults import plain_name, student_fault, words
-from autograder.sandbox.worker import Executor
+from autograder.sandbox.worker import Executor, float_leaves
 
 MAX_REFUSED = 32
 
@@ -47,6 +47,8 @@ class Exchange:
 
     question: bytes
     answer: bytes
+    counts: bytes = b""
+    """Which places of the answer's float tensors the check looked at, packed as `{"only": masks}`; empty: at all."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +90,8 @@ class Session:
 
     transport: Transport
     transcript: list[Exchange] = field(default_factory=list)
+    answers: list[object] = field(default_factory=list, repr=False)
+    """What the answers of the transcript held, each beside its exchange: comparisons leave on a tensor what counts."""
     refused: tuple[str, ...] = ()
     """Banned operators that were called so far."""
     figures: dict[str, float] = field(default_factory=dict)
@@ -106,7 +110,9 @@ class Session:
         question = wire.pack({"n": number, "op": operation, **payload}, self)
         answer = self.transport.exchange(question)
         self.transcript.append(Exchange(question, answer))
+        self.answers.append(None)
         document = wire.unpack(answer, self)
+        self.answers[-1] = document.get("answer")
         if document.get("n") != number:
             raise WireError("an answer to another question than was asked")
         self._note_refused(document.get("refused"))
@@ -166,11 +172,16 @@ class Remote:
         return self._ask("getattr")["answer"]
 
     def echo(self, *args: Any, **kwargs: Any) -> tuple[Any, tuple[Any, ...]]:
-        """Return the answer and the positional arguments as they are on the other side after the call."""
+        """Return the answer and the positional arguments as they are on the other side after the call.
+
+        A float tensor among them requires a gradient where it does so there.
+        """
         document = self._ask("call", args=args, kwargs=kwargs, echo=True)
-        inputs = document.get("inputs")
-        if not (isinstance(inputs, list) and inputs and isinstance(inputs[0], list)):
+        inputs, attached = document.get("inputs"), document.get("inputs_attached")
+        if not (isinstance(inputs, list) and inputs and isinstance(inputs[0], list) and isinstance(attached, list)):
             raise WireError("an echo without its inputs")
+        for leaf, requires_grad in zip(float_leaves(inputs[0]), attached, strict=False):
+            leaf.requires_grad_(requires_grad is True)
         return document["answer"], tuple(inputs[0])
 
     def vjp(self, args: Sequence[Any], kwargs: Mapping[str, Any], cotangents: Sequence[Tensor]) -> Vjp:

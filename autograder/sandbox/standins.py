@@ -95,7 +95,24 @@ def set_stand_in(module: ModuleType, name: str, bans: Bans) -> None:
         if bans.sealed:
             raise SandboxError(f"the stand-in for {name!r} needs bans with a switch: install(..., switchable=True)")
         stand_in = _with_bans_off(stand_in, name, bans)
-    setattr(module, name, in_form_of(getattr(module, name, None), stand_in))
+    theirs = getattr(module, name, None)
+    stand_in = in_form_of(theirs, stand_in)
+    setattr(module, name, stand_in)
+    if theirs is not None:
+        _put_in_tables(module, theirs, stand_in)
+
+
+def _put_in_tables(module: ModuleType, theirs: object, stand_in: Callable[..., Any]) -> None:
+    """Put a stand-in where the module's own tables name the part, too: `LAYERS = {"lstm": LSTM}`, `Cell = LSTMCell`."""
+    for name, value in list(vars(module).items()):
+        if value is theirs:
+            setattr(module, name, stand_in)
+        elif type(value) is dict:
+            value.update({key: stand_in for key, item in value.items() if item is theirs})
+        elif type(value) is list:
+            value[:] = [stand_in if item is theirs else item for item in value]
+        elif type(value) is tuple and any(item is theirs for item in value):
+            setattr(module, name, tuple(stand_in if item is theirs else item for item in value))
 
 
 def _with_bans_off(stand_in: Callable[..., Any], name: str, bans: Bans) -> Callable[..., Any]:

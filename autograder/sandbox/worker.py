@@ -113,7 +113,10 @@ class Executor:
         self, root: object, path: list[str], args: tuple[Any, ...], kwargs: dict[str, Any], echo: bool = False
     ) -> dict[str, Any]:
         answer = self._target(root, path)(*args, **kwargs)
-        return {"answer": answer, "inputs": [list(args), kwargs]} if echo else {"answer": answer}
+        if not echo:
+            return {"answer": answer}
+        attached = [leaf.requires_grad for leaf in float_leaves(list(args))]
+        return {"answer": answer, "inputs": [list(args), kwargs], "inputs_attached": attached}
 
     def _getattr(self, root: object, path: list[str]) -> dict[str, Any]:
         return {"answer": self._target(root, path)}

@@ -43,6 +43,9 @@ SENTENCES = (
     # --- where: of a finding
     N_("{name}, line {n}, in {raw}"),
     N_("{name}, line {n}"),
+    N_("{name}, lines {n1} to {n2}"),
+    N_("{name}, cell {n1}, line {n2}"),
+    N_("{name}, cell {n1}, lines {n2} to {n3}"),
     N_("cell {n1}, line {n2}, in {raw}"),
     N_("cell {n1}, line {n2}"),
     N_("argument {n}"),

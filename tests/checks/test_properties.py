@@ -145,6 +145,9 @@ def test_inputs_unmodified() -> None:
     inputs_unmodified(FakeRemote(lambda s: s * 2), torch.full((2,), math.nan))
     finding = why(lambda: inputs_unmodified(FakeRemote(lambda m, s: s.masked_fill_(m, -1e9)), mask, scores))
     assert finding.message == "the call changes argument 2 (shape (3, 4)) in place: make a new tensor instead"
+    finding = why(lambda: inputs_unmodified(FakeRemote(lambda s: s.requires_grad_()), scores))
+    assert finding.message.startswith("the call switches requires_grad on in the caller's own argument 1")
+    inputs_unmodified(FakeRemote(lambda s: s.detach().clone().requires_grad_()), scores)
 
 
 # Batch

@@ -76,6 +76,22 @@ def test_an_unknown_mistake_is_not_called_by_a_known_name(desk: Any, hand_in: Ha
     assert all(found.distance > 0 and not found.certain for found in diagnoses(grade).values())
 
 
+def test_the_closest_is_measured_on_right_calls_too(
+    write_tiny: Write, tmp_path: Path, desk_for: Any, hand_in: HandIn, edited: Edited
+) -> None:
+    """A mistake that gives every wrong answer and spoils right ones is no explanation, only a lead."""
+    catalogue = """- id: tiny.never_doubles
+  edits: [{replace: "return 2 * x", with: "return x"}]
+  caught_by: [test_double]
+  hint: "Twice."
+"""
+    desk = desk_for(write_tiny(tmp_path / "closest", mistakes__yml=catalogue))
+    found = diagnoses(desk.grade(hand_in(edited(("return 2 * x", "return x if len(x) > 1 else 2 * x")))))["test_double"]
+    assert found.mistakes == ("tiny.never_doubles",)
+    assert not found.exact
+    assert (found.calls, found.wrong, found.explained, found.spoiled) == (2, 1, 1, 1)
+
+
 def test_exceptions_and_missing_parts_name_no_mistake(desk: Any, hand_in: HandIn, edited: Edited) -> None:
     """A part that is not written, and one that raises as no known mistake does, fail without a diagnosis."""
     source = edited(("return 2 * x", "raise NotImplementedError"), (RIGHT_CELL, "return x.no_such_thing"))

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from autograder.checks.bench import Transcript
 from autograder.diagnosis import shelf
-from autograder.diagnosis.agree import Stayed, agreement
+from autograder.diagnosis.agree import Stayed, Terms, agreement
 from autograder.diagnosis.replay import MAX_STEPS, distances, read
 from autograder.sandbox.remote import Exchange, LocalTransport, Session, train
 from autograder.sandbox.worker import Executor
@@ -183,7 +183,46 @@ def test_new_parameters_agree_by_their_law() -> None:
     assert agreement("state", state(1), state(1)).distance == 0
     assert agreement("state", state(1), state(2)).distance == math.inf
     assert agreement("state", state(1, b=ZEROS), state(1)).distance == math.inf
-    assert agreement("state", state(1) | {"shared": [["w", "v"]]}, state(1)).distance == math.inf
+    both = state(1, v=ZEROS)
+    assert agreement("state", both | {"shared": [["w", "v"]]}, both).distance == math.inf
+    assert agreement("state", both | {"frozen": ["v"]}, both).distance == math.inf
+
+
+def test_what_a_student_adds_of_their_own_makes_no_state_another() -> None:
+    """Frozen parameters, second names and another order of names are each student's own."""
+    weights = torch.rand(3, 4)
+    due = {"parameters": {"a": weights, "b": ZEROS}, "shared": [], "frozen": []}
+    more = {"b": ZEROS, "again": weights, "table": torch.ones(5), "a": weights}
+    theirs = {"parameters": more, "shared": [["again", "a"]], "frozen": ["table"]}
+    assert agreement("state", theirs, due, Terms(exact=True)).distance == 0
+    assert agreement("state", theirs | {"frozen": []}, due).distance == math.inf
+    other = due | {"parameters": {"a": 1 - weights, "b": ZEROS}}
+    assert agreement("state", theirs, other, Terms(exact=True)).distance > 0.01
+
+
+def test_only_what_a_check_looks_at_is_compared() -> None:
+    """What stands behind the end of a row is nobody's affair, in the diagnosis neither."""
+    one, other = torch.zeros(2, 3, 4), torch.zeros(2, 3, 4)
+    one[1, 2] = 7.0
+    real = torch.tensor([[True, True, True], [True, True, False]])
+    answers = ({"answer": (one, ZEROS)}, {"answer": (other, ZEROS)})
+    assert agreement("call", *answers).distance > 0
+    assert agreement("call", *answers, Terms((real,))).distance == 0
+    assert agreement("call", *answers, Terms((None, torch.ones(2, dtype=torch.bool)))).distance > 0
+    other[0, 0] = 1.0
+    assert agreement("call", *answers, Terms((real,))).distance > 0
+
+
+def test_many_draws_are_compared_by_how_often_each_comes_up() -> None:
+    """Who draws in another way draws other numbers of the same law; few draws are compared as they are."""
+    source = torch.Generator().manual_seed(7)
+    weights = torch.tensor([0.5, 0.3, 0.15, 0.05])
+    one, other = (torch.multinomial(weights, 6000, True, generator=source).reshape(-1, 2) for _ in range(2))
+    drawn = Terms(drawn=True)
+    assert agreement("call", {"answer": one}, {"answer": other}, drawn).distance == 0
+    assert agreement("call", {"answer": one}, {"answer": other}).distance > 0
+    assert agreement("call", {"answer": one}, {"answer": 3 - other}, drawn).distance > 0
+    assert agreement("call", {"answer": one[:9]}, {"answer": other[:9]}, drawn).distance > 0
 
 
 BYTES = st.binary(max_size=40)

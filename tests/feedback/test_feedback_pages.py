@@ -220,21 +220,74 @@ def test_those_who_grade_see_what_there_is(results: Any) -> None:
 
 
 def test_a_mistake_that_is_known_for_certain_is_named(results: Any) -> None:
-    """A student reads its hint; a guess and the mistake's id are for those who grade."""
+    """A student reads its hint, the evidence and where it lies; a guess and the id are for those who grade."""
     hints = {"en": "Count `x` again.", "ko": "다시 세어 보세요."}
     certain = Diagnosis(("tiny.triples",), (), 4, 2, 0.0, "double", hints)
-    guess = replace(certain, distance=0.25, hints={"en": "A wrong lead."})
+    guess = replace(certain, distance=0.25, hints={"en": "A wrong lead."}, explained=1, spoiled=1)
     results.add(test_double=failed(diagnosis=certain), test_run=failed(diagnosis=guess))
     page = results.pages()["ada"]
     assert "A known mistake in double gives exactly your answers: Count x again." in Reader(page).words
+    assert (
+        "equal those of a version with it on 4 of 4 calls, 2 of them wrong. In your file: tiny.py, "
+        in Reader(page).words
+    )
     assert "A wrong lead" not in page
     assert "tiny.triples" not in page
     words = Reader(results.pages("ta")["ada"]).words
     assert "tiny.triples, in double: equal to the student's answers on 4 of 4 calls, 2 of them wrong" in words
-    assert "tiny.triples, in double: the closest, but 0.25 away; 2 of 4 calls wrong" in words
+    assert (
+        "tiny.triples, in double: only the closest: gives 1 of 2 wrong answers, but not 1 of 2 right ones;"
+        " 0.25 away at most" in words
+    )
     assert "- return 2 * x" in words
     assert "+ return 3 * x" in words
     assert "return 3 * x" not in page
+
+
+EARLY = "2027-01-01T00:00+09:00"
+KNOWN = Diagnosis(("tiny.triples",), (), 4, 2, 0.0, "double", {"en": "Count `x` again.", "ko": "다시 세어 보세요."})
+
+
+def test_before_the_due_date_a_mistake_is_pointed_at(results: Any) -> None:
+    """A nudge first: where it lies and what differs; what it is comes with the due date, or when it is released."""
+    results.add(test_double=failed(diagnosis=KNOWN))
+    words = Reader(results.pages(now=EARLY, published=False)["ada"]).words
+    assert "A known mistake in double gives exactly your answers." in words
+    assert "Right answers differ from yours in their values. What the mistake is will stand here after 2027-" in words
+    assert "Count x" not in words
+    assert "tiny.triples" not in words
+    for told in ({"published": False}, {"now": EARLY, "published": False, "explained": True}):
+        words = Reader(results.pages(**told)["ada"]).words
+        assert "gives exactly your answers: Count x again." in words
+        assert "will stand here" not in words
+    korean = results.pages(now=EARLY, published=False, language="ko")["ada"]
+    assert "double에 이 실수가 있으면 정확히 여러분의 답이 나옵니다" in korean
+    assert "다시 세어" not in korean
+
+
+def test_two_together_and_several_alike_are_said_to_be_so(results: Any) -> None:
+    """Of a pair both are explained; where several would do, the page says so and names none as the one."""
+    pair = replace(KNOWN, mistakes=("tiny.triples", "tiny.other"), more_hints=({"en": "And the other."},))
+    alike = replace(KNOWN, also=("tiny.other",), more_hints=({"en": "Or the other."},), more_parts=("run",))
+    results.add(test_double=failed(diagnosis=pair), test_run=failed(diagnosis=alike))
+    words = Reader(results.pages()["ada"]).words
+    assert "Two known mistakes together in double give exactly your answers. Count x again. And the other." in words
+    assert "Several known mistakes in double, run give exactly your answers." in words
+    assert "cannot be told apart: yours may be any of them. Count x again. Or the other." in words
+    assert "tiny." not in words.replace("tiny.py", "")
+    for_staff = Reader(results.pages("ta")["ada"]).words
+    assert "they answer alike, so it may be any of them" in for_staff
+
+
+def test_an_extension_is_the_students_own_due_date(results: Any) -> None:
+    """Who may still hand in reads what others read before the due date."""
+    results.add(test_double=failed(diagnosis=KNOWN))
+    (results.root / "extensions.yml").write_text(
+        "extensions:\n  - {student: ada, assignment: t1_tiny, until: 2027-04-20T12:00, why: ill}\n", encoding="utf-8"
+    )
+    words = Reader(results.pages(published=False)["ada"]).words
+    assert "gives exactly your answers." in words
+    assert "Count x" not in words
 
 
 def test_lines_of_a_notebook_stand_in_their_cells(results: Any) -> None:

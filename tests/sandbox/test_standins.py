@@ -17,7 +17,8 @@ from torch import Tensor, nn
 
 from autograder.errors import ConfigurationError, SandboxError
 from autograder.sandbox.attention_standins import attend
-from autograder.sandbox.bans import install
+from autograder.sandbox.ban_plan import prepare
+from autograder.sandbox.bans import Bans, install
 from autograder.sandbox.order import EarlierModule
 from autograder.sandbox.standins import STAND_INS, calls_banned, provide_earlier, set_stand_in
 
@@ -357,6 +358,29 @@ def test_stand_in_works_under_the_bans_and_the_submission_does_not(name: str) ->
         return [found, getattr(module, name).__name__, bans.active]
 
     assert forked(child) == [total(STAND_INS[name], name), name, True]
+
+
+def test_a_stand_in_stands_in_the_module_s_own_tables_too() -> None:
+    """`LAYERS = {"lstm": LSTM}` calls the part by its name as well; what is no name of it stays."""
+
+    class Layer(nn.Module):
+        pass
+
+    module = ModuleType("submission")
+    tables = {
+        "LSTM": Layer,
+        "Net": Layer,
+        "BY_KIND": {"lstm": Layer, "gru": nn.GRU},
+        "ALL": [Layer],
+        "PAIR": (Layer, 1),
+    }
+    vars(module).update(tables)
+    set_stand_in(module, "LSTM", Bans(prepare(())))
+    stand_in = vars(module)["LSTM"]
+    assert stand_in is not Layer
+    found = vars(module)
+    assert (found["Net"], found["BY_KIND"]) == (stand_in, {"lstm": stand_in, "gru": nn.GRU})
+    assert (found["ALL"], found["PAIR"]) == ([stand_in], (stand_in, 1))
 
 
 def test_a_cell_s_stand_in_lifts_nothing_else() -> None:

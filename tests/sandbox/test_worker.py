@@ -44,6 +44,10 @@ def twice_in_place(x):
     return x
 
 
+def asks_for_gradients(x):
+    return x.requires_grad_().sum()
+
+
 class State(NamedTuple):
     h: torch.Tensor
     c: torch.Tensor
@@ -182,6 +186,8 @@ def test_arguments_are_copies(session: Session) -> None:
     assert torch.equal(x, torch.ones(2))
     assert torch.equal(answer, theirs)
     assert torch.equal(theirs, torch.full((2,), 2.0))
+    assert not theirs.requires_grad
+    assert session.root.asks_for_gradients.echo(x)[1][0].requires_grad
 
 
 def test_attributes_are_fetched(session: Session) -> None:
