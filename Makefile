@@ -32,6 +32,8 @@ pictures: $(DEVELOPER) ## pictures of the demo's pages -> docs/pictures
 prove: $(INSTRUCTOR) ## prove every assignment: solution 100, stub 0, every known mistake caught, fair variants 100
 	$(BIN)/autograder audit --prove
 	$(BIN)/autograder audit --naming
+	$(BIN)/autograder doctor --matrix docs/measured/jail.md
+	$(BIN)/python tests/attacks/fuzzing.py --cases 1000000
 
 check: $(DEVELOPER) ## lint, format, types, layers: what needs no test run
 	$(BIN)/ruff check .

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import click
 
-from autograder import __version__, office, press
+from autograder import __version__, clinic, office, press
 from autograder.errors import AutograderError
 from autograder.options import (
     Verbs,
@@ -250,6 +250,7 @@ def demo(out: Path | None, course_root: Path, jobs: int | None) -> None:
 
 press.add_to(main)
 office.add_to(main)
+main.add_command(clinic.doctor)
 
 if __name__ == "__main__":
     main()

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from autograder.course import find_course, load_assignment, load_assignments, load_course, load_roster
-from autograder.errors import LedgerError, UsageError
+from autograder.errors import ConfinementMissing, LedgerError, UsageError
 from autograder.gradebook.filing import Filing
 from autograder.grading import own_notes
 from autograder.intake import Rules, files_digest, read_class, read_times
@@ -47,17 +47,27 @@ class Desk:
 
     @staticmethod
     def at(start: Path, assignment: str, confinement: Confinement, jobs: int | None) -> Desk:
-        """Return the desk for an assignment. Raises ConfinementMissing, UsageError, ConfigurationError."""
+        """Return the desk for an assignment. Raises ConfinementMissing, UsageError, ConfigurationError.
+
+        What the doctor found on this machine counts as a missing piece: it is known to confine less than it says.
+        """
+        from autograder.doctor import holding_back, last
         from autograder.sandbox.means import choose_layers, survey
 
         root = find_course(start)
         means = survey()
+        layers = choose_layers(confinement, means)
+        if (found := holding_back(last())) and confinement is Confinement.REQUIRED:
+            raise ConfinementMissing(
+                f"{found}. Run `autograder doctor` again once that is mended, or pass --sandbox best-effort: every "
+                "result will say so."
+            )
         return Desk(
             root,
             load_assignment(folder_of(root, assignment)),
             confinement,
-            choose_layers(confinement, means),
-            means.missing,
+            layers,
+            (*means.missing, found) if found else means.missing,
             jobs or os.cpu_count() or 1,
         )
 

@@ -212,6 +212,14 @@ def _write(root: Path, assignment: str = "t1_tiny", **replaced: str | None) -> P
     return folder
 
 
+@pytest.fixture(scope="session", autouse=True)
+def no_doctors_word(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """What the doctor last said of this machine is for its user's own grading."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("XDG_STATE_HOME", str(tmp_path_factory.mktemp("state")))
+        yield
+
+
 @pytest.fixture(scope="session")
 def write_tiny() -> Write:
     """A function that writes the course into a folder and returns the assignment's: see `_write`."""

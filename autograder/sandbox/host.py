@@ -21,7 +21,7 @@ from autograder.sandbox.scratch import clear_away
 from autograder.sandbox.transport import Child
 
 SCRATCH_FILES = 512
-START_S = 120.0
+START_S = 600.0
 ONE_HEAP = {
     "MALLOC_ARENA_MAX": "1",
     "MALLOC_TOP_PAD_": str(64 << 20),

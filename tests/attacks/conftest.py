@@ -27,6 +27,8 @@ if TYPE_CHECKING:
     from autograder.records import Grade, Submission
 
 CORPUS = Path(__file__).with_name("corpus")
+OF_THE_DOCTOR = Path(__file__).parents[2] / "autograder" / "doctor" / "attacks"
+"""Attacks on the jail alone, which `autograder doctor` runs, too."""
 SECRET = b"\x13the secret of this course, 32 bytes"
 NEEDLES = {
     "the course secret": SECRET.decode(),
@@ -201,9 +203,10 @@ class Arena:
 
     def source(self, attack: str, work: str, **facts: Any) -> str:
         """Return an attack in front of a student's work; `facts` are added to the targets that it may use."""
-        tools = (CORPUS / "tools.py").read_text(encoding="utf-8")
+        tools = (OF_THE_DOCTOR / "tools.py").read_text(encoding="utf-8")
         tools = tools.replace("FACTS = {}", f"FACTS = {self.facts | facts!r}")
-        text = (CORPUS / f"{attack}.py").read_text(encoding="utf-8") if attack else ""
+        files = (folder / f"{attack}.py" for folder in (CORPUS, OF_THE_DOCTOR))
+        text = next(file for file in files if file.is_file()).read_text(encoding="utf-8") if attack else ""
         return "\n".join((tools if attack else "", text, work, HOOK if attack else ""))
 
     def grade(self, source: str, *, alone: bool = False) -> Grade:

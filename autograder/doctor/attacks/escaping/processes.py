@@ -25,6 +25,6 @@ for who in ("victim", "judge"):
     attempt(f"ptrace {who}", lambda: call(101, 16, pid, None, None))
     attempt(f"process_vm_readv {who}", lambda: call(310, pid, bytes(16), 1, bytes(16), 1, 0))
     attempt(f"kcmp {who}", lambda: call(312, pid, os.getpid(), 0, 1, 1))
-attempt("kill all", lambda: call(62, -1, 9))
+attempt("reach all", lambda: call(62, -1, 0))  # 9 would end them, where it gets through
 attempt("kill the parent", lambda: call(62, os.getppid(), 9) if os.getppid() else 1 / 0)
 attempt("the own memory file", lambda: open("/proc/self/mem", "r+b").fileno())

@@ -5,6 +5,8 @@ FACTS = {}
 
 def attempt(name, action):
     """Try `action` and print how it ended; the host reads that from what the submission printed."""
+    if FACTS.get("only", name) != name:
+        return
     try:
         print(f"<{name}> got {action()!r:.300}")
     except BaseException as error:
