@@ -137,8 +137,8 @@ def main() -> None:
     words = (
         f"# Which layer stops which attempt\n\n`make prove` wrote this on Linux {os.uname().release} with Landlock "
         f"{landlock.abi()}:\n{len(entries)} attempts of `autograder/doctor/attacks` ({digest()[:16]}), each in a "
-        "process of its own, with one layer on.\nOne that fails without any layer (it has no such target here, or a limit "
-        "that is always set stops it) is not counted.\n\n"
+        "process of its own, with one layer on.\nOne that fails without any layer (it has no such target here, or a "
+        "limit that is always set stops it) is not counted.\n\n"
     )
     Path(sys.argv[1]).write_text(words + table(entries), encoding="utf-8")
 
