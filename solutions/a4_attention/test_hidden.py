@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -29,6 +30,7 @@ from autograder.checks import (
     padding_invariant,
     permutation_equivariant,
     points,
+    random_weights,
     same,
     same_gradients,
     sharing,
@@ -39,7 +41,9 @@ from autograder.checks import (
     twins,
 )
 
-PAD, SOS, EOS = 0, 1, 2
+PAD, SOS, EOS, UNK = 0, 1, 2, 3
+ATTEMPTS = 40
+"""Draws of weights for an example that tells right from wrong; one in three is enough, as a rule."""
 SIGMAS = 5
 """Statistical bounds: a right submission misses one of them in 1.7 million."""
 
@@ -237,12 +241,30 @@ def test_additive_attention(student, reference, draw, masked):
 # --- a decoder that attends ------------------------------------------------------------------------------------------
 
 
-def lively(student: Any, reference: Any, draw: Draw, name: str, *sizes: float, scale: float = 2.0) -> Pair:
-    """Twins whose answers depend clearly on all that they read; in evaluation mode."""
+def lively(
+    student: Any,
+    reference: Any,
+    draw: Draw,
+    name: str,
+    *sizes: float,
+    scale: float = 2.0,
+    biases: Mapping[int, float] = MappingProxyType({}),
+    telling: Callable[[Any], bool] | None = None,
+) -> Pair:
+    """Twins whose answers depend clearly on all that they read; in evaluation mode.
+
+    `biases` make some tokens more likely. Weights are drawn until the reference's answers are `telling`.
+    """
     theirs, ours = twins(student, reference, name, *sizes, draw=draw)
-    weights = {name: scale * weight for name, weight in state(ours).items()}
+    weights = dict[str, Tensor]()
+    for _ in range(ATTEMPTS):
+        weights = {name: scale * weight for name, weight in random_weights(state(ours), draw).items()}
+        for token, more in biases.items():
+            weights["decoder.out.bias"][token] += more
+        load(ours, weights)
+        if telling is None or telling(ours):
+            break
     load(theirs, weights)
-    load(ours, weights)
     return Pair(theirs, ours)
 
 
@@ -317,12 +339,12 @@ def sources(draw: Draw, vocab: int, lengths: Tensor, width: int) -> Tensor:
 
 @points(2)
 @needs("test_encode", "test_attn_seq2seq", "AttnDecoder", "attend")
-@hint("Does the encoder learn through its states at all places, and through the last one?")
+@hint("Does the encoder learn through its states at all places, and the last? A mask is as wide as src, not as a row.")
 def test_attn_seq2seq_gradients(student, reference, draw):
-    """Gradients flow through `AttnSeq2Seq` to every parameter of both its parts."""
+    """Gradients flow through `AttnSeq2Seq` to every parameter of both its parts, also of sources wider than needed."""
     pair = lively(student, reference, draw, "AttnSeq2Seq", 11, 9, 4, 7)
     lengths = draw.lengths(4, high=6)
-    args = (sources(draw, 11, lengths, 6), lengths, draw.ints(4, 5, high=9))
+    args = (sources(draw, 11, lengths, 8), lengths, draw.ints(4, 5, high=9))
     same_gradients(pair.student, pair.reference, *args, draw=draw, names=["src", "lengths", "tgt_in"])
 
 
@@ -405,11 +427,11 @@ def test_fit_three_steps(student, reference, draw, dropout):
 @needs("AttnSeq2Seq", "AttnDecoder", "test_fit_three_steps")
 @trains(cpu_s=20)
 @hint("When must gradients be short: before the step or after it? Over which parameters is the norm?")
-@pytest.mark.parametrize("max_norm", [0.05, 1000.0])
+@pytest.mark.parametrize("max_norm", [None, 0.05, 1000.0])
 def test_fit_clips(student, reference, draw, max_norm):
-    """`fit` clips the gradients of all parameters together before the step."""
-    sizes = (9, 8, 3, 5)
-    pair = lively(student, reference, draw, "AttnSeq2Seq", *sizes, scale=3.0)
+    """`fit` clips the gradients of all parameters together before the step, if it is told to."""
+    sizes, scale = (9, 8, 3, 5), 3.0 if max_norm else 6.0  # where nothing is to be clipped, gradients are long
+    pair = lively(student, reference, draw, "AttnSeq2Seq", *sizes, scale=scale)
     batches = translations(draw, *sizes[:2], [(3, 5, 4), (6, 2, 7), (2, 4, 3)])
     build, kwargs = built(state(pair.reference), *sizes), {"max_norm": max_norm}
     three_steps(student, reference, build, batches, optimizer=("SGD", {"lr": 0.7}), fit_kwargs=kwargs)
@@ -424,24 +446,32 @@ def ends_of_rows(ids: Tensor, max_len: int) -> tuple[Tensor, Tensor]:
 
 @points(2)
 @needs("test_translate", "AttnSeq2Seq", "AttnDecoder")
-@hint("When is a row finished? Some rows end early, some never do, and a row that has ended writes nothing more.")
-def test_translate_ends_rows(student, reference, draw):
+@hint("When is a row finished? Some rows end early, some never do. No id but EOS ends a row, none is excluded.")
+@pytest.mark.parametrize("favourite", [PAD, SOS, UNK])
+def test_translate_ends_rows(student, reference, draw, favourite):
     """`translate` ends each row at its own EOS, one after `max_len` ids at the latest."""
-    rows, max_len, sizes = 60, 9, (13, 7, 5, 8)
-    pair = lively(student, reference, draw, "AttnSeq2Seq", *sizes, scale=3.0)
-    weights = state(pair.reference)
-    weights["decoder.out.bias"][EOS] += 1.5  # so that EOS comes up now and then
-    for model in (pair.student, pair.reference):
-        load(model, weights)
+    rows, max_len, sizes = 20, 9, (13, 7, 5, 8)
     lengths = draw.lengths(rows, high=6)
     src = sources(draw, 13, lengths, 6)
+
+    def telling(model: Any) -> bool:
+        """Whether some rows end at once, some early, some never, and the favourite is written as any other id is."""
+        ids, _ = reference.translate(model, src, lengths, max_len)
+        ends = (ids == EOS).int().argmax(1).masked_fill(~(ids == EOS).any(1), max_len)  # (B,)
+        written = ids[torch.arange(max_len) < ends[:, None]]
+        early, late = (ends > 0) & (ends < max_len - 2), ends == max_len
+        return bool(early.any() and late.any() and (ends == 0).any() and (written == favourite).any())
+
+    biases = {EOS: 1.5, favourite: 1.5}
+    pair = lively(student, reference, draw, "AttnSeq2Seq", *sizes, scale=5.0, biases=biases, telling=telling)
     ids, attention = student.translate(pair.student, src, lengths, max_len)
     due, looked_at = reference.translate(pair.reference, src, lengths, max_len)
     got, real = ends_of_rows(ids, max_len)
     same(got, due, what="ids")
     missing = max_len - attention.shape[1]
     padded = F.pad(attention, (0, 0, 0, max(0, missing)))
-    same(padded * real[..., None], looked_at * real[..., None], what="attention up to the end of each row")
+    found, sought = (each.masked_fill(~real[..., None], 0.0) for each in (padded, looked_at))
+    same(found, sought, what="attention up to the end of each row")
     one = (src[:1, : int(lengths[0])], lengths[:1], 1)
     same(student.translate(pair.student, *one), reference.translate(pair.reference, *one), what="one token of one row")
 
