@@ -601,9 +601,10 @@ def test_learns_dates(student, reference, draw, dataset):
     model = in_reference(reference, sizes, trained)
     src, lengths, tgt = relabelled([encoded("test")], *both)[0]
     loss = float(reference.masked_ce(model(src, lengths, tgt[:, :-1])[0], tgt[:, 1:]))
-    # Right: 1.002 to 1.03, and 90 to 100% exact (8 seeds and several schedules). The mean of all states in place of
-    # attention: 1.16 and 58%; no attention: 1.57 and 2%. Halfway between 1.03 and 1.16, as logarithms. 7 CPU seconds.
-    learned(student, math.exp(loss), at_most=1.08, what="held-out perplexity per character")
+    # Right: 1.001 to 1.03, and 90 to 100% exact (14 seeds). Scored in the reference model: an inverted mask 1.6 and 2%,
+    # keys reshaped 2.4, the mean of all states in place of attention 16. Gradients that are never cleared come close,
+    # 1.13 and 64%: they belong to the exact checks. 7 CPU seconds.
+    learned(student, math.exp(loss), at_most=1.15, what="held-out perplexity per character")
     ids, _ = reference.translate(model, src, lengths, tgt.shape[1] - 1)
     exact = float((ids == tgt[:, 1:]).all(dim=1).double().mean())
     check_that(exact >= 0.8, f"{exact:.0%} of the unseen dates come out right; 80% are expected", kind="training")
