@@ -25,9 +25,10 @@ test-pages: $(DEVELOPER) ## the tests that need a browser
 	@$(MAKE) --no-print-directory .chromium
 	$(BIN)/python -m pytest tests/pages
 
-pictures: $(DEVELOPER) ## pictures of the demo's pages -> docs/pictures
+pictures: $(DEVELOPER) ## pictures of the demo's pages and of attention -> docs/pictures
 	@$(MAKE) --no-print-directory .chromium
 	$(BIN)/python docs/pictures/take.py
+	$(BIN)/python docs/pictures/attention_map.py
 
 prove: $(INSTRUCTOR) ## prove every assignment: solution 100, stub 0, every known mistake caught, fair variants 100
 	$(BIN)/autograder audit --prove

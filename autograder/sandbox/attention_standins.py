@@ -35,15 +35,16 @@ def masked_softmax(scores: Tensor, mask: Tensor | None = None) -> Tensor:
 
 def attend(q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None = None, scale: float = 1.0) -> tuple[Tensor, Tensor]:
     """Context (B, T, d) and weights (B, T, S); (B, d) and (B, S) for a query (B, d). `mask` (B, S) or (B, T, S)."""
-    queries = q if q.dim() == k.dim() else q.unsqueeze(-2)
+    alone = q.dim() < k.dim()
+    queries = q.unsqueeze(-2) if alone else q
     if mask is not None and mask.dim() == k.dim() - 1 and mask.shape == k.shape[:-1]:
         mask = mask.unsqueeze(-2)
-    elif mask is not None and queries is not q:
+    elif mask is not None and alone:
         raise ValueError(f"the mask of one query (B, d) must have the keys' shape {tuple(k.shape[:-1])}")
     one_hot = torch.eye(k.shape[-2], dtype=v.dtype, device=v.device).expand(*k.shape[:-1], -1)
     # attention to values that are one-hot vectors gives the weights themselves
     both = [F.scaled_dot_product_attention(queries, k, values, mask, scale=scale) for values in (v, one_hot)]
-    context, weights = both if queries is q else [each.squeeze(-2) for each in both]
+    context, weights = [each.squeeze(-2) for each in both] if alone else both
     return context, weights
 
 
@@ -87,7 +88,7 @@ class AttnSeq2Seq(nn.Module):
     def encode(self, src: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """States (B, S, H), the last one (B, H), and the mask (B, S)."""
         read = self.encoder(src, lengths)
-        places = torch.arange(src.shape[1], device=src.device)
+        places = torch.arange(src.size(-1)).to(src.device)
         return read[0], read[1][0], lengths.to(src.device).unsqueeze(1) > places
 
     def forward(self, src: Tensor, lengths: Tensor, tgt_in: Tensor) -> tuple[Tensor, Tensor]:
