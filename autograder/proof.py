@@ -56,6 +56,8 @@ class Calibration:
     @property
     def fault(self) -> str:
         """What is wrong with the bound; empty when nothing is."""
+        if not self.best_wrong_by:
+            return "no mistake that training is said to show left a figure"
         if not self.worst_right < self.bound < self.best_wrong:
             return f"the bound {self.bound:.3g} does not lie between {self.worst_right:.3g} and {self.best_wrong:.3g}"
         if self.gap < GAP_FACTOR * self.spread:
@@ -65,7 +67,7 @@ class Calibration:
     def in_words(self) -> str:
         """One line for the terminal."""
         right = f"right {self.best_right:.3g} to {self.worst_right:.3g} ({self.runs} runs)"
-        wrong = f"best mistake {self.best_wrong:.3g} ({self.best_wrong_by})"
+        wrong = f"best mistake {self.best_wrong:.3g} ({self.best_wrong_by or 'none'})"
         return f"{self.check}: {right}, bound {self.bound:.3g}, {wrong}" + (f" — {self.fault}" if self.fault else "")
 
 
@@ -110,7 +112,7 @@ def _calibration(
 ) -> Calibration:
     values = [value for id_, value, _ in right if id_ == check]
     bound = next(bound for id_, _, bound in right if id_ == check)
-    best, by = min(((value, name) for id_, value, _, name in wrong if id_ == check), default=(math.inf, "none"))
+    best, by = min(((value, name) for id_, value, _, name in wrong if id_ == check), default=(math.inf, ""))
     return Calibration(check, bound, min(values), max(values), best, by, len(values))
 
 

@@ -119,6 +119,13 @@ def test_calibration_trains_the_visible_mistakes(
     )
 
 
+def test_a_bound_that_no_mistake_has_tried_is_a_fault() -> None:
+    """Where training is said to show mistakes and none left a figure, nothing was calibrated."""
+    untried = Calibration("test_a", 0.5, 0.1, 0.12, math.inf, "", 2)
+    assert "no mistake" in untried.fault
+    assert untried.fault in untried.in_words()
+
+
 def test_figures_are_written_for_others_to_read(assignment: Assignment, measured: Settings, tmp_path: Path) -> None:
     """The file holds every program's score, the bounds, the faults, and for which files it holds; it is plain JSON."""
     verdicts = [
