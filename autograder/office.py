@@ -18,7 +18,7 @@ who_option = click.option("--who", default=None, help="Who decides; by default t
 
 def add_to(group: click.Group) -> None:
     """Add these verbs to the command."""
-    for verb in (marks, extend, excuse, mark, request, answer, regrade, sync):
+    for verb in (marks, extend, excuse, mark, request, answer, review, regrade, sync):
         group.add_command(verb)
 
 
@@ -174,6 +174,55 @@ def answer(number: int | None, text: str | None, who: str | None, course_root: P
         raise UsageError(f"what is the answer to #{number}? Give it as a text: autograder answer {number} TEXT")
     asked = reply(book, number, text, author_of(who, datetime.now(UTC), root))
     click.echo(f"answered: {request_in_words(asked)}")
+
+
+@click.command()
+@click.argument("assignments", nargs=-1)
+@click.option("--list", "only_list", is_flag=True, help="Only list what waits.")
+@click.option(
+    "--formgrader", metavar="URL", default="", help="Where nbgrader's formgrader runs; its link stands at each thing."
+)
+@who_option
+@course_option
+@json_option
+@explained
+def review(
+    assignments: tuple[str, ...], only_list: bool, formgrader: str, who: str | None, course_root: Path, as_json: bool
+) -> None:
+    """Go through what needs a human, by keyboard: requests, faults of ours, flags, failures by little.
+
+    Points (with a reason) and comments go to marks.jsonl at once, for one student or everyone with the same mistake.
+    """
+    from dataclasses import asdict
+
+    from autograder.course import find_course
+    from autograder.desk import write_pages
+    from autograder.gradebook import open_book
+    from autograder.gradebook.deciding import author_of
+    from autograder.gradebook.granting import term_of
+    from autograder.gradebook.queue import queue
+    from autograder.gradebook.review import Review, listed
+    from autograder.screen import Screen
+
+    root = find_course(course_root)
+    book = open_book(root)
+    for assignment in assignments:
+        term_of(book.course, assignment)
+    if as_json:
+        click.echo(json.dumps([asdict(item) for item in queue(book, assignments)], ensure_ascii=False))
+        return
+    if only_list or not sys.stdin.isatty():
+        listed(queue(book, assignments))
+        return
+
+    def page(assignment: str, student: str) -> Path:
+        screen = Screen(as_json=True)
+        written = write_pages(root, assignment, "ta", (student,), None, None, screen, published=True)
+        return written.pages[0]
+
+    author = author_of(who, datetime.now(UTC), root)
+    sitting = Review(root, assignments, author, lambda: datetime.now(UTC), page, formgrader)
+    click.echo(f"{sitting.run()} decisions written to {root / 'marks.jsonl'}")
 
 
 @click.command()

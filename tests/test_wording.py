@@ -116,7 +116,8 @@ def examples() -> Iterator[tuple[str, str]]:
         "n": "3", "list": "0, 2", "figure": "0.5", "shape": "(2, 3)", "index": "[0, 1]", "name": "W_hh",
         "raw": "rnn.py",
         "axis": "axis 1 (time, if the batch comes first)", "place": "only index 2 differs along axis 1",
-        "thing": "a tensor of shape (2, 3)", "words": "every value differs",
+        "thing": "a tensor of shape (2, 3)", "words": "every value differs", "points": "4.5",
+        "time": "2027-03-22 23:59 +0900", "delay": "1 d 2 h", "cost": "2 days begun x 10 %",
     }  # fmt: skip
     for sentence in SENTENCES:
         yield sentence, re.sub(r"\{([a-z]+)\d*\}", lambda place: values[place[1]], sentence)

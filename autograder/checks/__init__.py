@@ -4,6 +4,7 @@ from autograder.checks.building import buffers, builtin, frozen, load, random_we
 from autograder.checks.draw import Draw
 from autograder.checks.finding import CheckFailure, check_that, fail
 from autograder.checks.gradients import Pair, same_gradients
+from autograder.checks.pictures import show_curves, show_image, show_map
 from autograder.checks.properties import (
     batch_independent,
     causal,
@@ -47,6 +48,9 @@ __all__ = [
     "same_gradients",
     "same_in_eval",
     "sharing",
+    "show_curves",
+    "show_image",
+    "show_map",
     "split_invariant",
     "state",
     "three_steps",

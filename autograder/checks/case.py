@@ -21,7 +21,7 @@ from autograder.checks.exceptions import finding_of_exception
 from autograder.checks.finding import CheckFailure
 from autograder.checks.precision import FLOAT32, FLOAT64, Precision
 from autograder.errors import SandboxError, WireError
-from autograder.records import Check, CheckResult, Evidence, Finding, Outcome
+from autograder.records import Check, CheckResult, Evidence, Finding, Outcome, Picture
 from autograder.sandbox.faults import CannotCross, ChildEnded, StudentError, printable
 from autograder.sandbox.remote import Exchange
 
@@ -54,11 +54,14 @@ class CheckRun:
     precision: Precision = FLOAT64
     figures: dict[str, float] = field(default_factory=dict)
     curve: tuple[float, ...] = ()
+    pictures: tuple[Picture, ...] = ()
     refused: tuple[str, ...] = ()
     _opened: dict[str, Opened] = field(default_factory=dict)
     _used: list[Used] = field(default_factory=list)
     _sessions: list[tuple[Exchange, ...]] = field(default_factory=list)
     _started: float = field(default_factory=time.monotonic)
+    _declared: tuple[Picture, ...] = ()
+    """What the case at hand showed of itself."""
     _cut_off: bool = False
     """A case was begun and did not come to its end."""
 
@@ -75,6 +78,10 @@ class CheckRun:
             problem, self.precision = None, FLOAT32
         if problem and self._is_ours(problem, function, case_id):
             problem = replace(problem, outcome=Outcome.GRADER_ERROR)
+        if self.problem is None:  # those of the first case that fails, else of the last one
+            self.pictures = self._declared or (_drawn(problem.cause) if problem else ()) or self.pictures
+            if problem and isinstance(problem.cause, CheckFailure):
+                self.figures |= problem.cause.figures
         self.problem = self.problem or problem
         self._cut_off = False
         return problem
@@ -103,6 +110,7 @@ class CheckRun:
                 stderr="".join(used.stderr for used in self._used),
                 figures=dict(self.figures),
                 curve=self.curve,
+                pictures=self.pictures,
             ),
         )
 
@@ -117,9 +125,11 @@ class CheckRun:
         return replace(finding, hint=finding.hint or self.check.hint)
 
     def _attempt(self, function: Function, case_id: str, precision: Precision) -> Problem | None:
+        self._declared = ()
         with default_dtype(precision.dtype):
             try:
                 student = self._student(precision)
+                student.session.pictures = ()  # those of the case before
                 self._call(function, case_id, precision, student, self._reference())
             except KeyboardInterrupt:
                 raise
@@ -168,6 +178,7 @@ class CheckRun:
             self._note_refused(opened)
             self.figures.update(opened.session.figures)
             self.curve = opened.session.curve or self.curve
+            self._declared = opened.session.pictures
 
     def _close(self, name: str) -> None:
         if opened := self._opened.pop(name, None):
@@ -194,6 +205,11 @@ class CheckRun:
             except BaseException:  # noqa: BLE001 - any failure of the reference is the check's
                 return True
         return False
+
+
+def _drawn(cause: BaseException) -> tuple[Picture, ...]:
+    """What a comparison drew of a wrong answer."""
+    return cause.pictures if isinstance(cause, CheckFailure) else ()
 
 
 LONGEST = 20_000

@@ -1,14 +1,15 @@
 """How a check says that it did not pass: an exception that carries a `Finding`.
 
-The message goes to the student and holds no hidden value; `detail` goes to the TA and, for a public check, to the
-student.
+The message goes to the student and holds no hidden value; `detail` and pictures go to the TA and, for a public check,
+to the student.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import Literal, NoReturn
 
-from autograder.records import Finding
+from autograder.records import Finding, Picture
 
 Kind = Literal[
     "shape",
@@ -34,14 +35,27 @@ class CheckFailure(AssertionError):
     def __init__(self, finding: Finding) -> None:
         super().__init__(finding)  # the only argument, so that copies and pickles keep the finding
         self.finding = finding
+        self.pictures: tuple[Picture, ...] = ()
+        self.figures: Mapping[str, float] = {}
 
     def __str__(self) -> str:
         return self.finding.message
 
 
-def fail(kind: Kind, message: str, *, hint: str = "", detail: str = "", where: str = "") -> NoReturn:
-    """Raise `CheckFailure`; `message` is for the student, `detail` for the TA."""
-    raise CheckFailure(Finding(kind=kind, message=message, where=where, hint=hint, detail=detail))
+def fail(
+    kind: Kind,
+    message: str,
+    *,
+    hint: str = "",
+    detail: str = "",
+    where: str = "",
+    pictures: Sequence[Picture] = (),
+    figures: Mapping[str, float] | None = None,
+) -> NoReturn:
+    """Raise `CheckFailure`; `message` is for the student, `detail`, `pictures` and `figures` for the TA."""
+    failure = CheckFailure(Finding(kind=kind, message=message, where=where, hint=hint, detail=detail))
+    failure.pictures, failure.figures = tuple(pictures), figures or {}
+    raise failure
 
 
 def check_that(condition: bool, message: str, *, kind: Kind = "property", hint: str = "") -> None:

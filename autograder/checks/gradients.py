@@ -16,6 +16,7 @@ from autograder.checks.answers import note_counts, only_where, shape_of, tensor_
 from autograder.checks.draw import Draw
 from autograder.checks.finding import fail
 from autograder.checks.patterns import Difference, factor, index_of, one_figure, pattern, shape_difference
+from autograder.checks.pictures import gradient_picture
 from autograder.checks.precision import FLOAT32, FLOAT64, Precision
 from autograder.checks.same import Comparison, same
 
@@ -152,7 +153,10 @@ def _fail(wrong: Mapping[str, Difference], nothing: float, hint: str) -> NoRetur
     first, *others = sorted(wrong, key=lambda name: bool(wrong[name].got.any()))  # zero ones first, else in order
     also = f"; wrong as well: {', '.join(others[:_NAMED])}{', ...' if len(others) > _NAMED else ''}" if others else ""
     detail = "\n".join(f"{name}: {_numbers(difference)}" for name, difference in wrong.items())
-    fail("values", f"the gradient of {first} {_fault(wrong[first], nothing)}{also}", hint=hint, detail=detail)
+    off = wrong[first]
+    pictures = gradient_picture(f"gradient of {first}", off.got, off.expected, off.wrong)
+    message = f"the gradient of {first} {_fault(off, nothing)}{also}"
+    fail("values", message, hint=hint, detail=detail, pictures=pictures)
 
 
 def _fault(difference: Difference, nothing: float) -> str:

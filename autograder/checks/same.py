@@ -26,11 +26,15 @@ from autograder.checks.answers import (
     shape_of,
 )
 from autograder.checks.finding import Kind, fail
+from autograder.checks.pictures import difference_picture
 from autograder.checks.precision import precision_of, tolerance
+from autograder.records import Picture
 
 _REALS = (torch.float64, torch.float32, torch.float16, torch.bfloat16)
 _WHOLES = (torch.int64, torch.int32, torch.int16, torch.int8, torch.uint8)
 _BOOL, _WHOLE, _REAL = "True and False", "whole numbers", "real numbers"
+TIMES_ALLOWED = "largest error / allowed"
+"""The figure that a wrong answer leaves: by how much it failed."""
 _AROUND = 3
 """Values on either side of the first difference that a TA sees."""
 
@@ -80,8 +84,16 @@ class _Place:
     rtol: float | None
     atol: float | None
 
-    def fail(self, kind: Kind, message: str, detail: str = "") -> NoReturn:
-        fail(kind, f"{self.name}: {message}" if self.name else message, hint=self.hint, detail=detail)
+    def fail(
+        self,
+        kind: Kind,
+        message: str,
+        detail: str = "",
+        pictures: Sequence[Picture] = (),
+        figures: Mapping[str, float] | None = None,
+    ) -> NoReturn:
+        words = f"{self.name}: {message}" if self.name else message
+        fail(kind, words, hint=self.hint, detail=detail, pictures=pictures, figures=figures)
 
     def part(self, key: object) -> _Place:
         return replace(self, name=f"{self.name or 'answer'}[{key!r}]")
@@ -189,7 +201,9 @@ class _Place:
             words += _largest_error(difference)
         if seen := patterns.pattern(difference):
             words += f"; {seen}"
-        self.fail("values", words, _values_near(difference.got, difference.expected, wrong) + _margin(difference))
+        detail = _values_near(difference.got, difference.expected, wrong) + _margin(difference)
+        drawn = difference_picture(self.name, difference.got, difference.expected, wrong)
+        self.fail("values", words, detail, drawn, {TIMES_ALLOWED: _times_allowed(difference)})
 
 
 def _expected_got(expected: object, got: object) -> str:
@@ -270,6 +284,12 @@ def _largest_error(difference: patterns.Difference) -> str:
     size = f"about {patterns.one_figure(float(error.max()))}"
     at = _index(error, int(error.argmax()))
     return f"; the largest error, {size}, is at {at}" if error.ndim else f", off by {size}"
+
+
+def _times_allowed(difference: patterns.Difference) -> float:
+    """How many times what is allowed the largest error is; where nothing is, infinitely many."""
+    error = (difference.got - difference.expected).abs()
+    return float(torch.where(error > 0, error / difference.allowed, 0.0).max())
 
 
 def _margin(difference: patterns.Difference) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from autograder.gradebook.queue import Why
 from autograder.records import Outcome
 
 
@@ -21,6 +22,9 @@ class Column:
     failed: int
     not_run: int
     open: int
+    discrimination: float | None
+    """How well it tells strong submissions from weak ones: the correlation of passing it with the points of all other
+    checks, -1 to 1; None where nobody or everybody passed, or too few were graded."""
 
     @property
     def share(self) -> int:
@@ -69,14 +73,46 @@ class Named:
     id: str
     hint: str
     students: tuple[str, ...]
+    count: int
+    """Of all of them, also where not all are named."""
+    share: int
+    """Percent of the class."""
+    place: str
+    """The part that it lies in, as students know it; empty where nobody knows."""
+    rule: str
+    """What the handout says of that part in formulas."""
+    change: str
+    """How its code differs from the solution's."""
+
+
+@dataclass(frozen=True, slots=True)
+class Similar:
+    """Two submissions that have rare passages in common."""
+
+    one: str
+    other: str
+    pages: tuple[str, str]
+    """Where their pages for those who grade lie; empty where there is none."""
+    share: int
+    """Percent of the shorter one's own passages."""
+    mistakes: tuple[str, ...]
+    """Rare mistakes that both made."""
+
+
+@dataclass(frozen=True, slots=True)
+class Waits:
+    """One thing that waits for a human."""
+
+    why: Why
+    student: str
+    check: str
+    words: str
 
 
 @dataclass(frozen=True, slots=True)
 class Health:
     """How the run went."""
 
-    human: tuple[tuple[str, tuple[str, ...]], ...]
-    """Students whom a human must look at, and why."""
     provisional: int
     timed_out: int
     crashed: int
@@ -84,6 +120,8 @@ class Health:
     unconfined: int
     """Graded without full confinement."""
     missing: tuple[str, ...]
+    layers: tuple[str, ...]
+    """What confined the submissions."""
     torches: tuple[str, ...]
     """Versions of torch and devices, where there is more than one a reason to wonder."""
 
@@ -109,4 +147,10 @@ class ClassPage:
     """Students with every point."""
     named: tuple[Named, ...]
     frequent: tuple[Frequent, ...]
+    similar: tuple[Similar, ...]
+    compared: int
+    """Submissions whose code was at hand to be compared."""
+    waiting: tuple[Waits, ...]
+    waiting_count: int
+    """Of all of them, also where not all are listed."""
     health: Health

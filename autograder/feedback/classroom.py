@@ -4,23 +4,44 @@ from __future__ import annotations
 
 import statistics
 from collections import Counter, defaultdict
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Set as AbstractSet
+from dataclasses import dataclass, field
 
-from autograder.feedback.class_view import Bar, ClassPage, Column, Frequent, Health, Named, Row
+from autograder.feedback.class_view import Bar, ClassPage, Column, Frequent, Health, Named, Row, Similar, Waits
 from autograder.feedback.first import SETTLED
+from autograder.feedback.similar import pairs
 from autograder.feedback.submission import MESSAGE, NAME, Setting
 from autograder.feedback.text import clipped, visible
+from autograder.gradebook.queue import Item
 from autograder.grading import is_provisional
 from autograder.records import CheckResult, Grade, Outcome
 
 BARS = 10
 MOST_FREQUENT = 12
+MOST_WAITING = 100
+FEWEST_FOR_ANALYSIS = 8
+"""Submissions from which on a correlation says something."""
 MOST_NAMED = 40
 """Students named beside a frequent message."""
 
 
-def class_page_of(setting: Setting, grades: Sequence[Grade], pages: Collection[str]) -> ClassPage:
-    """The page of a class; `pages` are the students who have a page for those who grade. At least one grade."""
+@dataclass(frozen=True, slots=True)
+class Around:
+    """What is known of a class beside its results."""
+
+    pages: Collection[str] = ()
+    """Students who have a page for those who grade."""
+    prints: Mapping[str, Sequence[int]] = field(default_factory=dict)
+    """Student -> fingerprints of their code."""
+    stub: AbstractSet[int] = frozenset()
+    """Fingerprints of what everybody was given."""
+    waiting: Sequence[Item] = ()
+
+
+def class_page_of(setting: Setting, grades: Sequence[Grade], around: Around) -> ClassPage:
+    """The page of a class; at least one grade."""
+    pages = around.pages
     columns = _columns(setting, grades)
     scores = [grade.score for grade in grades]
     out_of = max(grade.out_of for grade in grades)
@@ -39,9 +60,13 @@ def class_page_of(setting: Setting, grades: Sequence[Grade], pages: Collection[s
         highest=max(scores),
         mean=round(statistics.fmean(scores), 1),
         full=sum(score >= out_of for score in scores),
-        named=_named(setting.language, grades),
+        named=_named(setting, grades),
         frequent=_frequent(setting, columns, grades),
-        health=_health(setting, grades),
+        similar=_similar(grades, around),
+        compared=len(around.prints),
+        waiting=tuple(_waits(setting, item) for item in around.waiting[:MOST_WAITING]),
+        waiting_count=len(around.waiting),
+        health=_health(grades),
     )
 
 
@@ -52,12 +77,13 @@ def _columns(setting: Setting, grades: Sequence[Grade]) -> tuple[Column, ...]:
         [id_ for part in setting.parts for id_ in part.checks] + [r.id for grade in grades for r in grade.results]
     )
     part_of = {id_: part.heading or part.name for part in setting.parts for id_ in part.checks}
+    setting_points = {id_: check.points for id_, check in checks.items()}
     outcomes: dict[str, list[Outcome]] = defaultdict(list)
     for result in _results(grades):
         outcomes[result.id].append(result.outcome)
     columns = []
     for number, id_ in enumerate(ids, 1):
-        check, ended = checks.get(id_), outcomes[id_]
+        check, ended, points = checks.get(id_), outcomes[id_], setting_points.get(id_, 0)
         passed, not_run, ours = (
             ended.count(outcome) for outcome in (Outcome.PASSED, Outcome.SKIPPED, Outcome.GRADER_ERROR)
         )
@@ -67,15 +93,59 @@ def _columns(setting: Setting, grades: Sequence[Grade]) -> tuple[Column, ...]:
                 id=id_,
                 title=setting.wording.written(check.title) if check else id_,
                 part=part_of.get(id_, ""),
-                points=check.points if check else 0,
+                points=points,
                 public=bool(check and check.public),
                 passed=passed,
                 failed=len(ended) - passed - not_run - ours,
                 not_run=not_run,
                 open=ours,
+                discrimination=_discrimination(id_, grades),
             )
         )
     return tuple(columns)
+
+
+def _discrimination(id_: str, grades: Sequence[Grade]) -> float | None:
+    """The point-biserial correlation of passing a check with the points of all others.
+
+    Its own points are left out: they would lift it.
+    """
+    passed, others = list[float](), list[float]()
+    for grade in grades:
+        result = next((each for each in grade.results if each.id == id_), None)
+        if result is not None and result.outcome is not Outcome.GRADER_ERROR:
+            passed.append(float(result.outcome is Outcome.PASSED))
+            others.append(float(grade.score - result.earned))
+    if len(passed) < FEWEST_FOR_ANALYSIS or len(set(passed)) < 2 or len(set(others)) < 2:
+        return None
+    return round(statistics.correlation(passed, others), 2)
+
+
+def _similar(grades: Sequence[Grade], around: Around) -> tuple[Similar, ...]:
+    made = {
+        grade.student: {
+            name for result in grade.results if (d := result.diagnosis) and d.certain for name in d.mistakes
+        }
+        for grade in grades
+    }
+
+    def page(student: str) -> str:
+        return f"ta/{student}.html" if student in around.pages else ""
+
+    return tuple(
+        Similar(
+            clipped(pair.one, NAME),
+            clipped(pair.other, NAME),
+            (page(pair.one), page(pair.other)),
+            pair.share,
+            tuple(map(visible, pair.mistakes)),
+        )
+        for pair in pairs(around.prints, around.stub, made)
+    )
+
+
+def _waits(setting: Setting, item: Item) -> Waits:
+    return Waits(item.why, clipped(item.student, NAME), visible(item.check), setting.said(item.words))
 
 
 def _row(grade: Grade, columns: Sequence[Column], pages: Collection[str]) -> Row:
@@ -98,8 +168,10 @@ def _bars(scores: Sequence[int], out_of: int) -> tuple[Bar, ...]:
     return tuple(Bar(low, min(low + width - 1, out_of) if low != starts[-1] else out_of, counts[low]) for low in starts)
 
 
-def _named(language: str, grades: Sequence[Grade]) -> tuple[Named, ...]:
+def _named(setting: Setting, grades: Sequence[Grade]) -> tuple[Named, ...]:
     """The mistakes that were named for certain, those of most students first."""
+    language, parts = setting.language, {part.name: part for part in setting.parts}
+    places: dict[str, str] = {}
     made: dict[str, dict[str, None]] = defaultdict(dict)
     hints: dict[str, str] = {}
     for grade in grades:
@@ -107,13 +179,26 @@ def _named(language: str, grades: Sequence[Grade]) -> tuple[Named, ...]:
             if result.diagnosis and result.diagnosis.certain:
                 for name in result.diagnosis.mistakes:
                     made[name][clipped(grade.student, NAME)] = None
+                    places.setdefault(name, result.diagnosis.part.partition(".")[0])
                 known = result.diagnosis.hints
                 hints.setdefault(result.diagnosis.mistakes[0], known.get(language) or known.get("en", ""))
     common = sorted(made.items(), key=lambda item: (-len(item[1]), item[0]))
-    return tuple(
-        Named(visible(name), clipped(hints.get(name, ""), MESSAGE), tuple(students)[:MOST_NAMED])
-        for name, students in common[:MOST_FREQUENT]
-    )
+    found = []
+    for name, students in common[:MOST_FREQUENT]:
+        part = parts.get(places[name])
+        found.append(
+            Named(
+                id=visible(name),
+                hint=clipped(hints.get(name, ""), MESSAGE),
+                students=tuple(students)[:MOST_NAMED],
+                count=len(students),
+                share=round(100 * len(students) / len(grades)),
+                place=(part.heading or part.name) if part else visible(places[name]),
+                rule=part.equation if part else "",
+                change=setting.changes.get(name, ""),
+            )
+        )
+    return tuple(found)
 
 
 def _frequent(setting: Setting, columns: Sequence[Column], grades: Sequence[Grade]) -> tuple[Frequent, ...]:
@@ -153,19 +238,15 @@ def _results(grades: Iterable[Grade]) -> Iterable[CheckResult]:
     return (result for grade in grades for result in grade.results)
 
 
-def _health(setting: Setting, grades: Sequence[Grade]) -> Health:
+def _health(grades: Sequence[Grade]) -> Health:
     ended = [{result.outcome for result in grade.results} for grade in grades]
     return Health(
-        human=tuple(
-            (clipped(grade.student, NAME), tuple(setting.said(reason) for reason in grade.needs_human[:5]))
-            for grade in grades
-            if grade.needs_human
-        ),
         provisional=sum(is_provisional(grade) for grade in grades),
         timed_out=sum(Outcome.TIMED_OUT in outcomes for outcomes in ended),
         crashed=sum(Outcome.CRASHED in outcomes for outcomes in ended),
         out_of_memory=sum(Outcome.OUT_OF_MEMORY in outcomes for outcomes in ended),
         unconfined=sum(bool(grade.run.missing) for grade in grades),
+        layers=tuple(sorted({visible(layer) for grade in grades for layer in grade.run.layers})),
         missing=tuple(sorted({visible(piece) for grade in grades for piece in grade.run.missing})),
         torches=tuple(sorted({f"torch {grade.run.torch} on {grade.run.device}" for grade in grades})),
     )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 from autograder.feedback.view import Chart, Score, Tick
 
@@ -34,14 +35,50 @@ def scores_of(figures: Mapping[str, float]) -> tuple[Score, ...]:
     )
 
 
-def chart_of(curve: Sequence[float], figures: Mapping[str, float]) -> Chart | None:
-    """The chart of a training with its bound, where that is a loss, too; None where there is nothing to see."""
+FEWEST_RIGHT = 5
+"""Right submissions that make a band: of fewer, a band would show one student's curve to another."""
+
+
+@dataclass(frozen=True, slots=True)
+class Band:
+    """Between which losses the curves of right submissions lie, a pair for each of their stretches."""
+
+    steps: int
+    edges: tuple[tuple[float, float], ...]
+
+
+def band_of(curves: Sequence[Sequence[float]]) -> Band | None:
+    """The middle four fifths of these curves, the longest kind; None where FEWEST_RIGHT are not there."""
+    steps = max(map(len, curves), default=0)
+    means = [_means(curve) for curve in curves if len(curve) == steps]
+    finite = [each for each in means if all(abs(mean) < LARGEST for _, mean in each)]
+    if steps < FEWEST or len(finite) < FEWEST_RIGHT:
+        return None
+    stretches = [sorted(each[n][1] for each in finite) for n in range(len(finite[0]))]
+    return Band(steps, tuple((_at(values, 0.1), _at(values, 0.9)) for values in stretches))
+
+
+def _at(values: Sequence[float], part: float) -> float:
+    """The value at `part` of the way through sorted `values`, between two of them where it falls there."""
+    place = part * (len(values) - 1)
+    below = math.floor(place)
+    above = min(below + 1, len(values) - 1)
+    return values[below] + (place - below) * (values[above] - values[below])
+
+
+def chart_of(curve: Sequence[float], figures: Mapping[str, float], band: Band | None = None) -> Chart | None:
+    """The chart of a training with its bound, where that is a loss, too; None where there is nothing to see.
+
+    A band of right submissions is drawn where it is of as many steps.
+    """
     places = [(step, mean) for step, mean in _means(curve) if abs(mean) < LARGEST] if len(curve) >= FEWEST else []
     if len(places) < FEWEST:
         return None
     bound, score = _bound(figures)
+    edges = band.edges if band and band.steps == len(curve) else ()
     values = [mean for _, mean in places] + [value for value in (bound, score) if value is not None]
-    axis = _Axis.around(values)
+    values += [value for edge in edges for value in edge]
+    axis = Axis.around(values)
     steps = len(curve)
 
     def x(step: float) -> float:
@@ -50,10 +87,14 @@ def chart_of(curve: Sequence[float], figures: Mapping[str, float]) -> Chart | No
     def tick(value: float | None) -> Tick | None:
         return None if value is None else Tick(axis.place(value), short(value))
 
+    middles = [step for step, _ in _means(curve)]
+    around = [(step, low) for step, (low, _) in zip(middles, edges, strict=False)]
+    around += reversed([(step, high) for step, (_, high) in zip(middles, edges, strict=False)])
     return Chart(
         width=WIDTH,
         height=HEIGHT,
         points=" ".join(f"{x(step):g},{axis.place(mean):g}" for step, mean in places),
+        band=" ".join(f"{x(step):g},{axis.place(value):g}" for step, value in around),
         x_ticks=tuple(Tick(x(step), str(step + 1)) for step in (0, (steps - 1) // 2, steps - 1)),
         y_ticks=axis.ticks(),
         logarithmic=axis.logarithmic,
@@ -87,29 +128,32 @@ def _bound(figures: Mapping[str, float]) -> tuple[float | None, float | None]:
     return None, None
 
 
-class _Axis:
-    """The vertical axis, linear or logarithmic."""
+class Axis:
+    """A vertical axis, linear or logarithmic."""
 
     def __init__(self, low: float, high: float, *, logarithmic: bool) -> None:
         self.low, self.high, self.logarithmic = low, high, logarithmic
 
     @staticmethod
-    def around(values: Sequence[float]) -> _Axis:
+    def around(values: Sequence[float]) -> Axis:
+        """The axis that holds these values, logarithmic where they are far apart."""
         low, high = (value if abs(value) > SMALLEST else 0.0 for value in (min(values), max(values)))
         if low > 0 and high / low > WIDE:
             power = math.ceil(math.log10(high))
-            return _Axis(10.0 ** max(math.floor(math.log10(low)), power - DECADES), 10.0**power, logarithmic=True)
+            return Axis(10.0 ** max(math.floor(math.log10(low)), power - DECADES), 10.0**power, logarithmic=True)
         span = high - low
         step = _nice_step(span if span > 1e-6 * max(abs(high), abs(low)) else abs(high) or 1.0)
         bottom, top = step * math.floor(low / step), step * math.ceil(high / step)
-        return _Axis(bottom, top if top > bottom else bottom + step, logarithmic=False)
+        return Axis(bottom, top if top > bottom else bottom + step, logarithmic=False)
 
     def place(self, value: float) -> float:
+        """How far from the top of the box a value lies."""
         low, high = self._scaled(self.low), self._scaled(self.high)
         part = (self._scaled(value) - low) / (high - low or 1.0)
         return round(TOP + (HEIGHT - TOP - BOTTOM) * (1 - min(1.0, max(0.0, part))), 1)
 
     def ticks(self) -> tuple[Tick, ...]:
+        """A few round values with their places."""
         if self.logarithmic:
             powers = range(round(math.log10(self.low)), round(math.log10(self.high)) + 1)
             values = [10.0**power for power in powers][:: -(-len(powers) // 6)]

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from autograder.records import Assignment, Check
-from autograder.release.handout import headings, section
+from autograder.release.handout import formulas, headings, section
 from autograder.wording import SOURCE
 
 HANDOUT = "handout.md"
@@ -37,6 +37,8 @@ class Part:
     """The docstring that stub and solution share: what it shall do."""
     checks: tuple[str, ...]
     """In the order in which the assignment has them."""
+    equation: str = ""
+    """The formulas of its section of the handout, as they stand there."""
 
 
 def parts_of(assignment: Assignment, language: str = SOURCE) -> tuple[Part, ...]:
@@ -56,7 +58,8 @@ def parts_of(assignment: Assignment, language: str = SOURCE) -> tuple[Part, ...]
 def _part(name: str, promise: str, handout: str, owner: Mapping[str, str]) -> Part:
     heading = section(handout, name) if name else ""
     checks = tuple(id_ for id_, its in owner.items() if its == name)
-    return Part(name, heading, _above(handout, heading), promise[:LONGEST_PROMISE], checks)
+    equation = formulas(handout, name)[:LONGEST_PROMISE] if name else ""
+    return Part(name, heading, _above(handout, heading), promise[:LONGEST_PROMISE], checks, equation)
 
 
 def _defined(assignment: Assignment) -> Iterator[tuple[str, str]]:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
@@ -12,15 +13,20 @@ from autograder.course import load_course, load_extensions
 from autograder.course.translation import wording_of
 from autograder.errors import LedgerError, UsageError
 from autograder.feedback.audience import Audience, Sight
-from autograder.feedback.classroom import class_page_of
+from autograder.feedback.classroom import Around, class_page_of
+from autograder.feedback.curve import Band, band_of
 from autograder.feedback.excerpts import Source
 from autograder.feedback.parts import parts_of
 from autograder.feedback.render import class_html, submission_html
 from autograder.feedback.submission import Setting, page_of
+from autograder.gradebook import open_book
+from autograder.gradebook.marks import Mark
+from autograder.gradebook.queue import Item, queue
 from autograder.intake import files_digest
 from autograder.ledger import handed_in_file, read_files, read_grade
 from autograder.limited import Helper
-from autograder.records import Assignment, Grade, Visibility
+from autograder.records import Assignment, Grade, Outcome, Visibility
+from autograder.release import build
 from autograder.variants import Edit, mistakes
 
 
@@ -55,7 +61,10 @@ def setting_for(
     changes = {} if audience is Audience.STUDENT else {each.id: change(each.edits) for each in mistakes(assignment)}
     wording = wording_of(assignment.folder, language or course.language)
     parts = parts_of(assignment, wording.language)
-    return Setting(course.title, wording, assignment, parts, sight, student_sight, changes, extended)
+    marks = _marks(root, assignment.id, now)
+    return Setting(
+        course.title, wording, assignment, parts, sight, student_sight, changes, extended, mark_of=marks, root=root
+    )
 
 
 def change(edits: Sequence[Edit]) -> str:
@@ -75,6 +84,7 @@ def write_report(
     """Write the pages of one audience into `out`. UsageError where there is nothing to write."""
     problems: list[str] = []
     found = list(_grades(results, problems))
+    setting = replace(setting, bands=_bands([grade for _, grade in found]))
     chosen = [(path, grade) for path, grade in found if not only or path.stem in only]
     if not chosen:
         wanted = f" of {', '.join(sorted(only))}" if only and found else ""
@@ -83,7 +93,7 @@ def write_report(
             "makes them" + "".join(f"\n{problem}" for problem in problems)
         )
     if setting.sight.audience is Audience.CLASS:
-        pages = [_write_class(setting, [grade for _, grade in chosen], out)]
+        pages = [_write_class(setting, results, chosen, out)]
         done(pages[0].name)
     else:
         pages = list(_write_submissions(setting, results, chosen, out / setting.sight.audience.value, done))
@@ -119,9 +129,59 @@ def _grades(results: Path, problems: list[str]) -> Iterator[tuple[Path, Grade]]:
             yield path, grade
 
 
-def _write_class(setting: Setting, grades: list[Grade], out: Path) -> Path:
-    pages = {path.stem for path in (out / Audience.TA.value).glob("*.html")}
-    return _write(out / "class.html", class_html(class_page_of(setting, grades, pages)))
+def _bands(grades: Sequence[Grade]) -> dict[str, Band]:
+    """Check -> where the training curves of those who passed it lie, whoever the pages are for."""
+    curves: dict[str, list[tuple[float, ...]]] = defaultdict(list)
+    for grade in grades:
+        for result in grade.results:
+            if result.outcome is Outcome.PASSED and result.evidence.curve:
+                curves[result.id].append(result.evidence.curve)
+    return {id_: band for id_, each in curves.items() if (band := band_of(each))}
+
+
+def _marks(root: Path, assignment: str, now: datetime) -> Callable[[Grade], Mark | None]:
+    """Looks up what a grade counts for; the gradebook is read once, and says nothing of results of another folder."""
+    book = open_book(root)
+    known = book.grades.get(assignment, {})
+
+    def mark_of(grade: Grade) -> Mark | None:
+        own = known.get(grade.student)
+        if own is None or (own.submission_digest, own.score) != (grade.submission_digest, grade.score):
+            return None
+        return book.standing(grade.student, now).mark(assignment)
+
+    return mark_of
+
+
+def _write_class(setting: Setting, results: Path, chosen: list[tuple[Path, Grade]], out: Path) -> Path:
+    grades = [grade for _, grade in chosen]
+    prints: dict[str, list[int]] = {}
+    with Helper("autograder.feedback.fingerprints") as fingerprints:
+
+        def printed(files: Mapping[str, str]) -> list[int]:
+            answer = fingerprints({"files": dict(files)})
+            return [each for each in answer if isinstance(each, int)] if isinstance(answer, list) else []
+
+        stub = printed(
+            {name: content.decode() for name, content in build(setting.assignment).items() if name[-3:] == ".py"}
+        )
+        for path, grade in chosen:
+            if files := files_of(handed_in_file(results, path.stem), grade):
+                own = {
+                    name: files[name].decode("utf-8", "replace") for name in setting.assignment.files if name in files
+                }
+                prints[grade.student] = printed(own)
+    pages = frozenset(path.stem for path in (out / Audience.TA.value).glob("*.html"))
+    around = Around(pages, prints, frozenset(stub), tuple(_waiting(setting, grades)))
+    return _write(out / "class.html", class_html(class_page_of(setting, grades, around)))
+
+
+def _waiting(setting: Setting, grades: Sequence[Grade]) -> Iterator[Item]:
+    """What waits for a human, of the grades at hand with what the gradebook knows of decisions about them."""
+    book = open_book(setting.root)
+    own = {grade.student: grade for grade in grades}
+    shown = replace(book, grades={setting.assignment.id: own})
+    yield from (item for item in queue(shown, (setting.assignment.id,)) if item.student in own)
 
 
 def _write_submissions(

@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
+import re
 import shlex
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from itertools import islice
+from pathlib import Path
 
-from autograder.feedback.audience import Sight
-from autograder.feedback.curve import chart_of, scores_of, short
+from autograder.feedback.audience import NOT_SHOWN, Sight
+from autograder.feedback.curve import Band, chart_of, scores_of, short
 from autograder.feedback.excerpts import Place, Source
 from autograder.feedback.first import blamed, first_of
 from autograder.feedback.known import diagnosed, known_of
 from autograder.feedback.parts import Part
+from autograder.feedback.pictures import drawing_of
 from autograder.feedback.text import clipped, visible
 from autograder.feedback.view import (
+    Counted,
+    Drawing,
     PartShown,
     Score,
     Shown,
@@ -26,11 +31,14 @@ from autograder.feedback.view import (
     Sum,
     Whole,
 )
+from autograder.gradebook.marks import Mark, plain
 from autograder.records import Assignment, Check, CheckResult, Diagnosis, Finding, Grade, Outcome, Visibility
 from autograder.wording import Wording
 
 MESSAGE, DETAIL, PRINTED, ALL_PRINTED = 1_200, 4_000, 4_000, 120_000
 """Characters of a message or hint, of a detail, of one output, and of all outputs of a page."""
+ALL_DRAWN = 150_000
+"""Characters of all pictures of a page; the first ones have room, more would be read by nobody."""
 NAME, MANY = 80, 20
 """Characters of a name, and how many notes, figures or names of calls there are room for."""
 
@@ -48,9 +56,14 @@ class Setting:
     """What students see now, for whoever grades to know."""
     changes: Mapping[str, str] = field(default_factory=dict)
     """Id of a known mistake -> how it differs from the solution; for those who grade, empty for anybody else."""
-
     extended: Mapping[str, datetime] = field(default_factory=dict)
     """Student -> until when they may hand in, aware, where that is not the due date of all."""
+    bands: Mapping[str, Band] = field(default_factory=dict)
+    """Check -> where the training curves of right submissions lie."""
+    root: Path = Path()
+    """Of the course."""
+    mark_of: Callable[[Grade], Mark | None] = lambda _: None
+    """What a submission counts for after lateness, and what people said of it; None: nobody knows (yet)."""
 
     def for_student(self, student: str) -> Setting:
         """The same for one student's page: what waits for the due date waits for theirs."""
@@ -89,6 +102,7 @@ class _Maker:
         self.results = self.sight.through(self.assignment, grade.results)
         self.because = blamed(self.assignment, self.results)
         printing = sum(bool(r.evidence.stdout) + bool(r.evidence.stderr) for r in self.results)
+        self.drawn = 0
         self.most_printed = min(PRINTED, ALL_PRINTED // max(1, printing))
 
     def page(self, files: tuple[str, ...], result_file: str) -> SubmissionPage:
@@ -106,6 +120,7 @@ class _Maker:
             made=setting.spoken(self.sight.now),
             sum=self._sum(unseen),
             total=grade.score if self.sight.everything or self.sight.published or not unseen else None,
+            mark=self._mark() if self.sight.everything or self.sight.published else None,
             due=setting.spoken(self.sight.due) if waits_for_due and self.sight.due else "",
             waits_for_publishing=any(check.visibility is Visibility.AFTER_PUBLISHED for check in unseen),
             whole=whole,
@@ -135,6 +150,31 @@ class _Maker:
             checks=len(self.results),
             passed=sum(result.outcome is Outcome.PASSED for result in self.results),
         )
+
+    def _mark(self) -> Counted | None:
+        """What it counts for. A comment on a check that its reader may not see is not theirs to read either."""
+        mark, said = self.setting.mark_of(self.grade), self.setting.said
+        if mark is None:
+            return None
+        titles = {id_: check.title for id_, check in self.checks.items() if self.sight.sees(check)}
+        return Counted(
+            points=plain(mark.points),
+            out_of=mark.out_of,
+            as_measured=mark.points == self.grade.score,
+            steps=tuple(said(self._unnamed(step)) for step in mark.calculation[:MANY]),
+            comments=tuple(
+                (self.setting.wording.written(titles[check]) if check else "", clipped(text, MESSAGE))
+                for check, text in mark.comments[:MANY]
+                if not check or check in titles
+            ),
+        )
+
+    def _unnamed(self, step: str) -> str:
+        """A step of the calculation without names of checks that its reader may not see."""
+        for check in self.checks.values():
+            if not self.sight.sees(check):
+                step = re.sub(rf"\b{re.escape(check.id)}\b", NOT_SHOWN, step)
+        return step
 
     def _whole(self) -> Whole | None:
         """The one reason, where every check ended for the same: the file cannot be imported, or the grader failed."""
@@ -178,6 +218,7 @@ class _Maker:
             heading=part.heading,
             group=part.group,
             promise=part.promise,
+            equation=part.equation,
             standing=standing,
             earned=sum(result.earned for result in results),
             points=sum(result.points for result in results),
@@ -210,12 +251,21 @@ class _Maker:
             precision=result.precision,
             printed=self._printed(result) if check and check.public and not self.sight.everything else "",
             excerpt=self.source.around(place) if elsewhere else None,
-            chart=chart_of(evidence.curve, evidence.figures),
+            chart=chart_of(evidence.curve, evidence.figures, self.setting.bands.get(result.id)),
+            drawings=tuple(self._drawings(result)),
             scores=tuple(self._in_words(score) for score in scores_of(evidence.figures)),
             known=known_of(result, part, self.source, self.setting.language, self.setting.said, self._later()),
             command=self._command(check),
             staff=self._staff(check, result) if self.sight.everything else None,
         )
+
+    def _drawings(self, result: CheckResult) -> Iterator[Drawing]:
+        """The pictures of a check, as long as there is room for them on the page."""
+        for picture in result.evidence.pictures:
+            drawing = drawing_of(picture, lambda words: self.setting.said(words, NAME))
+            if drawing and self.drawn + drawing.size <= ALL_DRAWN:
+                self.drawn += drawing.size
+                yield drawing
 
     def _in_words(self, score: Score) -> Score:
         said = self.setting.said

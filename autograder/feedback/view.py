@@ -61,6 +61,70 @@ class Tick:
 
 
 @dataclass(frozen=True, slots=True)
+class Label:
+    """Words at a place of a drawing."""
+
+    x: float
+    y: float
+    words: str
+
+
+@dataclass(frozen=True, slots=True)
+class Map:
+    """One panel of a picture: its cells by shade."""
+
+    name: str
+    differs: bool
+    """It shows where the two panels before it differ."""
+    width: float
+    height: float
+    shades: tuple[tuple[str, str], ...]
+    """Name of a shade (see style.css), and the path of all cells that have it."""
+    rows: tuple[Label, ...]
+    columns: tuple[Label, ...]
+    left: float
+    top: float
+    """Where the cells begin."""
+    across: int
+    down: int
+    """How many cells there are."""
+
+
+@dataclass(frozen=True, slots=True)
+class Curve:
+    """One curve of a picture."""
+
+    name: str
+    points: str
+
+
+@dataclass(frozen=True, slots=True)
+class Drawing:
+    """What a check showed of its numbers, ready to be laid out: maps, or curves in one box."""
+
+    title: str
+    maps: tuple[Map, ...]
+    low: str
+    high: str
+    """Smallest and largest value."""
+    grey: bool = False
+    """The maps are images."""
+    lines: tuple[Curve, ...] = ()
+    width: int = 0
+    height: int = 0
+    x_ticks: tuple[Tick, ...] = ()
+    y_ticks: tuple[Tick, ...] = ()
+    x: str = ""
+    y: str = ""
+    """What the axes are."""
+
+    @property
+    def size(self) -> int:
+        """About how many characters it takes."""
+        return sum(len(path) for each in self.maps for _, path in each.shades) + sum(len(c.points) for c in self.lines)
+
+
+@dataclass(frozen=True, slots=True)
 class Chart:
     """A loss curve in a box of `width` x `height`, drawn coarsely."""
 
@@ -68,6 +132,8 @@ class Chart:
     height: int
     points: str
     """For an SVG polyline."""
+    band: str
+    """For an SVG polygon: where the curves of right submissions lie; empty where there are too few."""
     x_ticks: tuple[Tick, ...]
     y_ticks: tuple[Tick, ...]
     logarithmic: bool
@@ -155,6 +221,7 @@ class Shown:
     """Of a public check: details and output, which the student could have at home."""
     excerpt: Excerpt | None
     chart: Chart | None
+    drawings: tuple[Drawing, ...]
     scores: tuple[Score, ...]
     known: Known | None
     command: str
@@ -171,6 +238,8 @@ class PartShown:
     heading: str
     group: str
     promise: str
+    equation: str
+    """What the handout says of it in formulas; empty where it has none."""
     standing: Standing
     earned: int
     points: int
@@ -238,6 +307,20 @@ class Sum:
 
 
 @dataclass(frozen=True, slots=True)
+class Counted:
+    """What a submission counts for, after lateness and what people decided."""
+
+    points: str
+    out_of: int
+    as_measured: bool
+    """Nothing came to what the checks gave."""
+    steps: tuple[str, ...]
+    """How it came about."""
+    comments: tuple[tuple[str, str], ...]
+    """Title of a check, or nothing for the whole, and what a person says."""
+
+
+@dataclass(frozen=True, slots=True)
 class StaffPage:
     """What only those who grade may see of a submission."""
 
@@ -265,6 +348,8 @@ class SubmissionPage:
     sum: Sum
     total: int | None
     """The whole score; None while it may not be told."""
+    mark: Counted | None
+    """None while it may not be told, or where nothing is known of it."""
     due: str
     """Where checks wait for it, else empty."""
     waits_for_publishing: bool
@@ -293,6 +378,11 @@ class SubmissionPage:
                     own = part.anchor == here
                     found[other.id if own else part.anchor] = other.title if own else part.heading or part.name
         return tuple(found.items())
+
+    @property
+    def pictured(self) -> tuple[Shown, ...]:
+        """The checks that passed and have something to show."""
+        return tuple(check for part in self.parts for check in part.passed if check.drawings)
 
     @property
     def trained(self) -> tuple[Shown, ...]:

@@ -121,6 +121,14 @@ def request(book: Book, assignment: str, student: str, check: str, text: str, au
     return read_journal(book.course.root)[-1].number
 
 
+def look(book: Book, assignment: str, student: str, check: str, words: str, author: Author) -> None:
+    """Write down that somebody looked at `words` and left it as it is. UsageError where it cannot be meant."""
+    term_of(book.course, assignment)
+    _known_student(book, student)
+    place = _Place(assignment, student, check)
+    add_entries(book.course.root, [_entry(EntryKind.LOOKED, place, author, value=words)])
+
+
 def answer(book: Book, number: int, text: str, author: Author) -> JournalEntry:
     """Answer an open request and return it. UsageError where there is none of that number."""
     waiting = {each.number: each for each in open_requests(book.entries)}

@@ -21,6 +21,7 @@ from autograder.records.course import (
 )
 from autograder.records.journal import EntryKind, JournalEntry
 from autograder.records.people import Person
+from autograder.records.pictures import Panel, Picture, PictureKind
 from autograder.records.results import (
     CheckResult,
     Confinement,
@@ -53,7 +54,10 @@ __all__ = [
     "Limits",
     "Moment",
     "Outcome",
+    "Panel",
     "Person",
+    "Picture",
+    "PictureKind",
     "RunInfo",
     "Submission",
     "Term",

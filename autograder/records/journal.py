@@ -18,6 +18,8 @@ class EntryKind(StrEnum):
     REQUEST = "request"
     """A student asks to look again."""
     ANSWER = "answer"
+    LOOKED = "looked"
+    """Somebody looked at what its value says, and left it as it is."""
 
 
 @dataclass(frozen=True, slots=True)

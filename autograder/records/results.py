@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 from autograder.records.course import Moment
+from autograder.records.pictures import Picture
 
 
 class Outcome(StrEnum):
@@ -100,6 +101,8 @@ class Evidence:
     """Numbers that the check reported: margin, largest error, held-out loss."""
     curve: tuple[float, ...] = ()
     """Training losses, one a step."""
+    pictures: tuple[Picture, ...] = ()
+    """What shows the answer, or how it differs; of a public check for the student, too."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import textwrap
 from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import unquote
@@ -34,6 +35,18 @@ def section(handout: str, name: str) -> str:
         if _weight(word, *best):
             return re.sub(r"[`*$]", "", best[0])
     return ""
+
+
+def formulas(handout: str, name: str) -> str:
+    """The indented blocks of the section about `name`, which hold its formulas and shapes; empty where it has none."""
+    heading = section(handout, name)
+    body = next((body for words, body in _sections(handout) if re.sub(r"[`*$]", "", words) == heading), "")
+    blocks = list[str]()
+    for paragraph in re.split(r"\n\s*\n", body if heading else ""):
+        lines = paragraph.strip("\n").split("\n")
+        if all(line.startswith("    ") for line in lines) and any(line.strip() for line in lines):
+            blocks.append(textwrap.dedent("\n".join(lines)).rstrip())
+    return "\n\n".join(blocks)
 
 
 def _weight(word: re.Pattern[str], heading: str, body: str) -> int:

@@ -14,6 +14,7 @@ from typing import Any, Protocol
 from torch import Tensor
 
 from autograder.errors import WireError
+from autograder.records import Picture
 from autograder.sandbox import wire
 from autograder.sandbox.faults import plain_name, student_fault, words
 from autograder.sandbox.worker import Executor, float_leaves
@@ -98,6 +99,8 @@ class Session:
     """Numbers that checks leave for the report: a held-out loss, its bound."""
     curve: tuple[float, ...] = ()
     """Losses of the last training run."""
+    pictures: tuple[Picture, ...] = ()
+    """What the case at hand wants seen."""
 
     @property
     def root(self) -> Remote:

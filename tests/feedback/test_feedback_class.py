@@ -15,6 +15,7 @@ from autograder.ledger import handed_in_file, read_files, write_files
 from autograder.records import Confinement, Diagnosis, Finding, Outcome, RunInfo
 
 FAILED = Outcome.FAILED
+SOLUTION = "def double(x):\n    return 2 * x\n"
 WRONG = {"outcome": FAILED, "finding": Finding("values", "wrong values in 3 of 12 places", "", "Count again.")}
 OURS = {"outcome": Outcome.GRADER_ERROR, "finding": Finding("grader", "could not be graded")}
 
@@ -38,7 +39,8 @@ def test_a_class_at_a_glance(results: Any) -> None:
     assert "2× double doubles. wrong values in 3 of 12 places Hint Count again. bo , eun" in words
     assert "1 double doubles. double 10 1 (33 %) 2 0 0" in words
     assert "bo 90 ✗ ✓ ✓ ✓ ✓" in words
-    assert "How the run went" not in words
+    assert "ran out of time: 0; that crashed: 0; that ran out of memory: 0. Sandbox: landlock, seccomp" in words
+    assert "waits for a human" not in words
 
 
 def test_mistakes_with_a_name_are_counted(results: Any) -> None:
@@ -64,7 +66,8 @@ def test_trouble_of_the_run_is_told(results: Any) -> None:
         "1 submission was graded without full confinement; missing: Landlock",
         "Graded in more than one environment: torch 2.10.0 on cpu; torch 2.9.1 on cpu",
         "ran out of time: 1; that crashed: 0",
-        "A human must look at ada : test_fit",
+        "1 thing waits for a human",
+        "ada our fault test_ fit could not be graded",
         "70?",
     ):
         assert part in words
@@ -96,6 +99,102 @@ def test_results_of_another_version_of_the_checks_have_their_columns(results: An
     words = words_of(results.pages("class")["class"])
     assert "test_of_old" in words
     assert "1 2 3 4 5 6 ada 100 ✓ ✓ ✓ ✓ ✓ bo 100 ✓ ✓ ✓ ✓ ✓" in words
+
+
+# --- what an instructor does tomorrow --------------------------------------------------------------------------------
+
+
+def test_a_check_separates_strong_from_weak(results: Any) -> None:
+    """Near 1 where the strong pass it, below 0 where the weak do; nothing is said of few, or where all are alike."""
+    for n in range(10):
+        strong = n % 2 == 0
+        changes = {} if strong else {"test_run": WRONG, "test_rnn_cell": WRONG}
+        results.add(f"s{n}", test_double=WRONG if strong else {}, **changes)
+    columns = class_columns(results)
+    assert columns["test_run"] == 1.0
+    assert columns["test_double"] == -1.0
+    assert columns["test_fit"] is None  # everybody passed it
+    assert 'class="num bad">-1.00' in results.pages("class")["class"]
+    for n in range(3, 10):
+        (results.folder / f"s{n}.json").unlink()
+    assert set(class_columns(results).values()) == {None}
+
+
+def class_columns(results: Any) -> dict[str, float | None]:
+    """What the class page says of how well checks separate."""
+    from datetime import UTC, datetime
+
+    from autograder.feedback import Audience, setting_for
+    from autograder.feedback.classroom import Around, class_page_of
+    from autograder.ledger import read_results
+
+    setting = setting_for(results.root, results.assignment, Audience.CLASS, datetime.now(UTC), published=True)
+    page = class_page_of(setting, read_results(results.folder)[0], Around())
+    return {column.id: column.discrimination for column in page.columns}
+
+
+def test_a_frequent_mistake_has_a_paragraph_for_the_lecture(results: Any) -> None:
+    """How many, where, the question to ask, the formula, and how the code differs: ready to be read out."""
+    handout = results.root / "solutions" / "t1_tiny" / "handout.md"
+    handout.write_text("# T\n\n## 1. `double`\n\n    double(x) = 2 x\n", encoding="utf-8")
+    certain = Diagnosis(("tiny.triples",), (), 4, 2, 0.0, "double", {"en": "Count again."})
+    for n in range(4):
+        results.add(f"s{n}", test_double={**WRONG, "diagnosis": certain} if n else {})
+    words = words_of(results.pages("class")["class"])
+    assert "For the lecture In 1. double, 3 of you (75 %) made the same mistake. Ask yourselves: Count again." in words
+    assert "double(x) = 2 x" in words
+    assert "- return 2 * x + return 3 * x" in words
+
+
+def test_what_waits_leaves_the_page_when_it_is_decided(results: Any) -> None:
+    """The page has the queue of `review`."""
+    from datetime import UTC, datetime
+
+    from autograder.gradebook import open_book
+    from autograder.gradebook.deciding import Author, Decision, decide
+
+    results.add("ada", test_fit=OURS, needs_human=("test_fit",))
+    assert "autograder review t1_tiny" in words_of(results.pages("class")["class"])
+    author = Author("lee", datetime(2027, 3, 24, tzinfo=UTC))
+    decide(open_book(results.root), "t1_tiny", "ada", Decision("test_fit", "30", None, None, "by hand"), author)
+    assert "autograder review" not in words_of(results.pages("class")["class"])
+
+
+def program(seed: int) -> str:
+    """A program as nobody else writes it: the task's functions, with a long helper of its own."""
+    import random
+
+    rng = random.Random(seed)
+    lines = ["def helper(a, b, c):"]
+    for _ in range(40):
+        op, other = rng.choice("+-*/"), rng.choice(["abs(a)", "(b if c else a)", "c[0]", "max(a, b)", "not b", "a @ c"])
+        lines.append(f"    a = b {op} {other} {rng.choice('+-*')} {rng.choice(['1', 'c', '(a, b)', '[c]', '{a: b}'])}")
+    return SOLUTION + "\n\n" + "\n".join([*lines, "    return a", ""])
+
+
+def test_copies_are_found_though_names_and_comments_differ(results: Any) -> None:
+    """A renamed copy is the first pair; who wrote alone is in none, however much of the stub and the task is shared."""
+    for n in range(12):
+        results.add(f"own{n}", source=program(n))
+    copied = program(3).replace("helper", "my_function").replace("(a, b, c)", "(a, b,   c)").replace("h = ", "state = ")
+    certain = Diagnosis(("tiny.triples",), (), 4, 2, 0.0, "double", {"en": "Count again."})
+    rare = {"test_double": {**WRONG, "diagnosis": certain}}
+    results.add("own3", source=program(3), **rare)
+    results.add("copy", source="# mine\n" + copied.replace("    a = b", "    # a step\n    a = b"), **rare)
+    words = words_of(results.pages("class")["class"])
+    found = words.partition("Similar code Pairs")[2].partition("Checks “")[0]
+    assert re.search(r"copy own3 \d+ % tiny\.triples", found)
+    assert not re.search(r"own[0-24-9]\b|own1\d", found)
+    (results.folder / "copy.json").unlink()
+    assert "13 submissions" not in words_of(results.pages("class")["class"])
+    assert "12 submissions were compared; no two share passages" in words_of(results.pages("class")["class"])
+
+
+def test_code_that_nothing_can_read_is_compared_with_nothing(results: Any) -> None:
+    """Binary rubbish, an endless line, nothing at all: the page is made."""
+    for n, source in enumerate(("\x00\ud800" * 50, "x = (" * 200_000, "", "def f(:\n")):
+        results.add(f"s{n}", source=source)
+    assert "Similar code" in words_of(results.pages("class")["class"])
 
 
 # --- the verb's work -------------------------------------------------------------------------------------------------

@@ -4,13 +4,27 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Callable, Iterator
+from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 from playwright.sync_api import sync_playwright
 
-from autograder.records import Confinement, Diagnosis, Evidence, Finding, Outcome, RunInfo
+from autograder.gradebook import open_book
+from autograder.gradebook.deciding import Author, Decision, decide
+from autograder.records import (
+    Confinement,
+    Diagnosis,
+    Evidence,
+    Finding,
+    Outcome,
+    Panel,
+    Picture,
+    PictureKind,
+    RunInfo,
+)
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, BrowserContext, Page
@@ -89,13 +103,26 @@ def shelf(tmp_path_factory: pytest.TempPathFactory, results_in: Callable[[Path],
         "finding": Finding("loading", "tiny.py cannot be imported", "tiny.py, line 12"),
     }
     every = [check.id for check in results.assignment.checks]
+    heat = Picture(
+        PictureKind.HEAT,
+        "attention",
+        (Panel("yours", ((0.1, -0.9), (0.5, 0.2))), Panel("expected", ((0.9, 0.1), (0.5, 0.5)))),
+        rows=("le", "고양이"),
+        columns=("the", "<cat>"),
+    )
+    curves = (Panel("yours", ((1.0, 0.1),)), Panel("expected", ((1.0, 0.9),)))
+    norms = Picture(PictureKind.LINES, "gradient of x", curves, x="step", y="norm of the gradient")
+    grey = Picture(PictureKind.IMAGE, "patches", (Panel("yours", ((0.1, 0.9), (0.5, 0.2))),))
+    shown = {"evidence": Evidence(pictures=(heat, norms))}
     known = Diagnosis(("tiny.triples",), (), 4, 2, 0.0, "double", {"en": "Count again."})
     weak = RunInfo(Confinement.BEST_EFFORT, (), ("Landlock",), "cpu", "2.10.0", "0.1.0", "x" * 64)
-    results.add("right", test_fit={"evidence": trained})
+    results.add("right", test_fit={"evidence": trained}, test_double={"evidence": Evidence(pictures=(heat, grey))})
+    for n in range(5):  # whose trainings make the band
+        results.add(f"band{n}", test_fit={"evidence": replace(trained, curve=tuple(2.0 / (s + 1) for s in range(300)))})
     results.add("float32", test_run={"precision": "float32"}, notes=("notes.txt was ignored: not asked for",))
     results.add(
         "wrong",
-        test_double={**failed, "diagnosis": known},
+        test_double={**failed, **shown, "diagnosis": known},
         test_rnn_cell=failed,
         test_rnn_cell_repeats=skipped,
         test_run={"stand_ins": ("rnn_cell",)},
@@ -114,6 +141,9 @@ def shelf(tmp_path_factory: pytest.TempPathFactory, results_in: Callable[[Path],
     results.add("hostile", source=f"def double(x):\n    {evil}\n", **dict.fromkeys(every, hostile), notes=(evil,))
     (results.folder / "hostile.json").rename(results.folder / "h.json")
     results.add("x" * 64)
+    author = Author("lee", datetime(2027, 3, 24, tzinfo=UTC))
+    for check, text in (("", "Well begun. <b>"), ("test_rnn_cell", "박" * 40)):
+        decide(open_book(results.root), "t1_tiny", "wrong", Decision(check, "3", None, text, "an idea"), author)
     out = results.folder / "pages"
     results.pages("student", out=out)
     results.pages("student", out=out / "unpublished", published=False)

@@ -16,6 +16,8 @@ KINDS = (
     *(f"unpublished/student/{name}" for name in ("right", "wrong")),
     "class",
 )
+BAND = 5
+"""Students whose trainings make the band, beside those in STATES."""
 LOOKS = ((360, "dark"), (1280, "light"))
 """A phone and a laptop; contrast does not depend on the width."""
 
@@ -62,11 +64,11 @@ OVERLAP = """() => {
 
 
 def test_a_page_says_the_same_without_script(shelf: Path, opened: Open) -> None:
-    """Where scripts are off, the words of the pages are all there."""
+    """Where scripts are off, the words of the pages are all there; only what filters is missing."""
     for kind in ("student/wrong", "class"):
-        with_script, without = (
-            opened(shelf / f"{kind}.html", script=script).locator("body").inner_text() for script in (True, False)
-        )
+        pages = [opened(shelf / f"{kind}.html", script=script) for script in (True, False)]
+        pages[0].evaluate("document.querySelectorAll('.filter').forEach(it => it.remove())")
+        with_script, without = (page.locator("body").inner_text() for page in pages)
         assert "".join(with_script.split()) == "".join(without.split())
 
 
@@ -116,7 +118,22 @@ def test_columns_sort_and_say_so(shelf: Path, opened: Open) -> None:
     assert names == sorted(names, key=str.lower)
     table.get_by_role("button", name="1", exact=True).click()
     assert table.locator("tbody tr").first.locator("td").nth(1).inner_text() == "!"
-    assert len(names) == table.locator("tbody tr").count() == len(STATES)
+    assert len(names) == table.locator("tbody tr").count() == len(STATES) + BAND
+
+
+def test_students_are_filtered_by_name_and_by_check(shelf: Path, opened: Open) -> None:
+    """Both work together, by keyboard, and what is empty shows everyone again."""
+    page = opened(shelf / "class.html")
+    rows = page.locator("table.students tbody tr:visible")
+    page.get_by_label("Only students whose name holds").fill("BAND")
+    assert rows.count() == BAND
+    page.get_by_label("Only with this check not passed").select_option(index=1)
+    assert rows.count() == 0
+    page.get_by_label("Only students whose name holds").fill("")
+    assert any(text.startswith("wrong") for text in rows.all_inner_texts())
+    assert 0 < rows.count() < len(STATES)
+    page.get_by_label("Only with this check not passed").select_option(index=0)
+    assert rows.count() == len(STATES) + BAND
 
 
 def test_a_page_prints(shelf: Path, opened: Open, tmp_path: Path) -> None:

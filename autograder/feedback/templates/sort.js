@@ -26,3 +26,33 @@ for (const table of document.querySelectorAll("table.sortable")) {
     });
   });
 }
+
+// Above a table that can be filtered: a field for names, and a choice of the check that was not passed.
+for (const table of document.querySelectorAll("table.filtered")) {
+  const labelled = (control, words) => {
+    const label = document.createElement("label");
+    label.append(words, " ", control);
+    return label;
+  };
+  const field = document.createElement("input");
+  field.type = "search";
+  const choice = document.createElement("select");
+  choice.add(new Option(table.dataset.all, ""));
+  [...table.tHead.rows[0].cells].forEach((cell, index) => {
+    const full = cell.querySelector("abbr")?.title;
+    if (full) choice.add(new Option(`${cell.textContent.trim()}: ${full}`, index));
+  });
+  const bar = document.createElement("p");
+  bar.className = "filter";
+  bar.append(labelled(field, table.dataset.filter), labelled(choice, table.dataset.below));
+  table.parentElement.before(bar);
+  const apply = () => {
+    const wanted = field.value.trim().toLowerCase();
+    for (const row of table.tBodies[0].rows) {
+      const named = row.cells[0].textContent.toLowerCase().includes(wanted);
+      row.hidden = !named || (choice.value !== "" && row.cells[choice.value].className === "p");
+    }
+  };
+  field.addEventListener("input", apply);
+  choice.addEventListener("change", apply);
+}
