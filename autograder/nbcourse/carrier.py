@@ -48,13 +48,13 @@ def graded_notebook(term: Term, head: Report, reports: Sequence[tuple[Item, Repo
 
     `answer` is the student's text under the task; it stands as plain text in an output, which is shown escaped.
     """
-    shown = [_output("# What was graded, and how", "about", head)]
+    shown = [_code("# What was graded, and how", "about", head)]
     shown += [
         _graded(item, f"# {_one_line(item.title)}\n# {item.check}, {_points(item.points)}", report)
         for item, report in reports
     ]
     shown.append(_task(_written_task(term), term.written))
-    shown.append(_output("# The student's answer, as text", ANSWER, Report(answer or "(nothing was written)", "")))
+    shown.append(_code("# The student's answer, as text", ANSWER, Report(answer or "(nothing was written)", "")))
     return _notebook(shown)
 
 
@@ -80,37 +80,42 @@ def _one_line(text: str) -> str:
     return " ".join(text.split())
 
 
-def _notebook(cells: list[Any]) -> Any:
-    return nbformat.v4.new_notebook(cells=cells, metadata=_KERNEL)
+def _notebook(cells: list[dict[str, Any]]) -> Any:
+    """The cells as a notebook. nbformat's own makers of cells validate each by itself: half of all the time."""
+    whole = {"cells": cells, "metadata": _KERNEL, "nbformat": 4, "nbformat_minor": 5}
+    return nbformat.from_dict(whole)
 
 
-def _markdown(text: str, name: str) -> Any:
-    return nbformat.v4.new_markdown_cell(text, id=name)
+def _markdown(text: str, name: str, **metadata: object) -> dict[str, Any]:
+    return {"cell_type": "markdown", "id": name, "metadata": metadata, "source": text}
 
 
-def _output(text: str, name: str, report: Report) -> Any:
-    return nbformat.v4.new_code_cell(text, id=name, outputs=[_displayed(report)])
+def _code(text: str, name: str, report: Report | None, **metadata: object) -> dict[str, Any]:
+    outputs = [_displayed(report)] if report else []
+    return {
+        "cell_type": "code",
+        "id": name,
+        "metadata": metadata,
+        "source": text,
+        "outputs": outputs,
+        "execution_count": None,
+    }
 
 
-def _displayed(report: Report) -> Any:
+def _displayed(report: Report) -> dict[str, Any]:
     data = {"text/plain": report.plain} | ({"text/html": report.html} if report.html else {})
-    return nbformat.v4.new_output("display_data", data=data)
+    return {"output_type": "display_data", "data": data, "metadata": {}}
 
 
-def _graded(item: Item, text: str, report: Report | None = None) -> Any:
-    about = {"grade": True, "solution": True, "task": False, "locked": False, "points": item.points}
-    return nbformat.v4.new_code_cell(
-        text,
-        id=item.cell,
-        metadata={"nbgrader": {"schema_version": 3, "grade_id": item.cell, "cell_type": "code", **about}},
-        outputs=[_displayed(report)] if report else [],
-    )
+def _graded(item: Item, text: str, report: Report | None = None) -> dict[str, Any]:
+    about = {"grade": True, "solution": True, "task": False, "points": item.points, "cell_type": "code"}
+    return _code(text, item.cell, report, nbgrader=_named(item.cell, about))
 
 
-def _task(text: str, points: int) -> Any:
-    about = {"grade": False, "solution": False, "task": True, "locked": False, "points": points}
-    return nbformat.v4.new_markdown_cell(
-        text,
-        id=WRITTEN,
-        metadata={"nbgrader": {"schema_version": 3, "grade_id": WRITTEN, "cell_type": "markdown", **about}},
-    )
+def _task(text: str, points: int) -> dict[str, Any]:
+    about = {"grade": False, "solution": False, "task": True, "points": points, "cell_type": "markdown"}
+    return _markdown(text, WRITTEN, nbgrader=_named(WRITTEN, about))
+
+
+def _named(cell: str, about: dict[str, object]) -> dict[str, object]:
+    return {"schema_version": 3, "grade_id": cell, "locked": False, **about}

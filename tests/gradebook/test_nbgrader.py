@@ -107,8 +107,10 @@ def hand_in(course: Path, student: str, source: str, answer: str = "") -> Path:
     return folder
 
 
-def test_the_carrier_has_a_cell_for_each_check_and_one_for_people(prepared: Path) -> None:
-    """What students get names public checks, hides the names of hidden ones, and has no line of a solution."""
+def test_what_students_get_and_hand_in(prepared: Path, nbgrader: Any, edited: Callable[..., str], tiny: Any) -> None:
+    """A cell for each check and one for people; nothing of hidden checks or solutions; `zip_collect` takes it back."""
+    from autograder.intake import read_submissions
+
     text = (prepared / "release/t1_tiny/t1_tiny.ipynb").read_text()
     notebook = nbformat.reads(text, as_version=4)
     cells = [cell.metadata.nbgrader for cell in notebook.cells if "nbgrader" in cell.metadata]
@@ -120,6 +122,15 @@ def test_the_carrier_has_a_cell_for_each_check_and_one_for_people(prepared: Path
         assert hidden not in text
     assert (prepared / "release/t1_tiny/tiny.py").exists()
     assert not (prepared / "release/t1_tiny/test_hidden.py").exists()
+    archive = prepared / "downloaded/t1_tiny/archive"
+    archive.mkdir(parents=True)
+    with zipfile.ZipFile(archive / "ada.zip", "w") as zipped:
+        zipped.writestr("tiny.py", edited())
+        zipped.write(prepared / "release/t1_tiny/t1_tiny.ipynb", "t1_tiny.ipynb")
+    nbgrader("zip_collect", "t1_tiny")
+    (found,) = read_submissions(prepared / "submitted", tiny)
+    assert (found.student, found.problem, found.notes) == ("ada", "", ())
+    assert found.files["tiny.py"].decode() == edited()
 
 
 def test_autograde_is_our_engine(
@@ -138,6 +149,8 @@ def test_autograde_is_our_engine(
             nbformat.validate(notebook)
             shown = [o.data.get("text/html", "") for cell in notebook.cells for o in cell.get("outputs", [])]
             assert not any("<img" in html for html in shown)
+            answer = notebook.cells[-1].outputs[0].data["text/plain"]
+            assert answer == (f"My answer {EVIL}" if student == "ada" else "(nothing was written)")
     assert not (prepared.parent / "ran").exists()
     assert rows(prepared, "ada") == 100
     assert rows(prepared, "kim") == 90
@@ -164,23 +177,6 @@ def rows(course: Path, student: str) -> float:
 
     with Gradebook(f"sqlite:///{course}/gradebook.db") as book:
         return float(book.find_submission("t1_tiny", student).score)
-
-
-def test_zip_collect_lays_out_what_grade_reads(
-    prepared: Path, nbgrader: Any, edited: Callable[..., str], tiny: Any
-) -> None:
-    """Archives that an LMS gave become `submitted/`, the .py files included, and intake reads them."""
-    from autograder.intake import read_submissions
-
-    archive = prepared / "downloaded/t1_tiny/archive"
-    archive.mkdir(parents=True)
-    with zipfile.ZipFile(archive / "ada.zip", "w") as zipped:
-        zipped.writestr("tiny.py", edited())
-        zipped.write(prepared / "release/t1_tiny/t1_tiny.ipynb", "t1_tiny.ipynb")
-    nbgrader("zip_collect", "t1_tiny")
-    (found,) = read_submissions(prepared / "submitted", tiny)
-    assert (found.student, found.problem, found.notes) == ("ada", "", ())
-    assert found.files["tiny.py"].decode() == edited()
 
 
 # --- sync, without grading -------------------------------------------------------------------------------------------
@@ -285,15 +281,21 @@ def test_a_conflict_is_shown_and_settled_by_a_person(graded: Path, typed: Type) 
     assert typed("sync", "t1_tiny").exit_code == 0
 
 
-def test_a_score_that_cannot_be_meant_is_not_taken(graded: Path, typed: Type) -> None:
-    """More points than a check has, which the API lets through: a remark, and nothing in marks.jsonl."""
+def test_points_for_the_written_answer_and_others(graded: Path, typed: Type) -> None:
+    """Those of the task cell are extra points; more than a check has, which the API lets through, is not taken."""
+    course = graded / "course.yml"
+    course.write_text(course.read_text().replace("weight: 1", "weight: 1, written: 5"))
     assert typed("sync", "t1_tiny").exit_code == 0
+    put(graded, "ada", "written", manual_score=4)
+    put(graded, "ada", "test_double", extra_credit=0.5)
+    with book_of(graded) as book:
+        assert book.find_submission("t1_tiny", "ada").max_score == 105
     put(graded, "kim", "test_double", manual_score=99)
     assert (
         "not taken from formgrader: kim, test_double, points: 99 points are not between"
         in typed("sync", "t1_tiny").output
     )
-    assert journal(graded) == []
+    assert [(line["kind"], line["value"]) for line in journal(graded)] == [("extra", "4.5")]
 
 
 def test_sync_needs_a_course_of_nbgrader(typed: Type) -> None:
