@@ -591,10 +591,12 @@ def test_fit_rates(student, reference, draw):
     after = []
     for side in (student, reference):
         model = build(side)
-        groups = [{"params": part.parameters()} for part in (model.bert, model.mlm, model.nsp)]
+        groups = [{"params": part.parameters()} for part in (model.bert, model.mlm.transform, model.nsp)]
         side.fit(model, batches[:2], builtin(side, "torch.optim.SGD", groups, lr=9.0), [0.3, 0.1])
         after.append(state(model))
-    same(*after, what="the parameters after two steps of an optimizer with three groups")
+    found, due = after
+    found = {name: value for name, value in found.items() if name in due}  # without second names of their own
+    same(found, due, what="the parameters after two steps of an optimizer with three groups")
 
 
 @points(1)
