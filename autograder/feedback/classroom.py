@@ -10,8 +10,9 @@ from dataclasses import dataclass, field
 
 from autograder.feedback.class_view import Bar, ClassPage, Column, Frequent, Health, Named, Row, Similar, Waits
 from autograder.feedback.first import SETTLED
+from autograder.feedback.setting import MESSAGE, Setting
 from autograder.feedback.similar import pairs
-from autograder.feedback.submission import MESSAGE, NAME, Setting
+from autograder.feedback.submission import NAME
 from autograder.feedback.text import clipped, visible
 from autograder.gradebook.queue import Item
 from autograder.grading import is_provisional

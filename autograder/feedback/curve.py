@@ -7,7 +7,7 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from autograder.feedback.view import Chart, Score, Tick
+from autograder.feedback.pieces import Chart, Score, Tick
 
 WIDTH, HEIGHT = 600, 220
 LEFT, RIGHT, TOP, BOTTOM = 72, 24, 14, 40

@@ -10,8 +10,8 @@ import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
+from autograder.feedback.pieces import Excerpt, Line
 from autograder.feedback.text import visible
-from autograder.feedback.view import Excerpt, Line
 from autograder.notebooks.module import CELL, FIRST
 
 AROUND = 4

@@ -6,8 +6,8 @@ from collections.abc import Callable
 
 from autograder.feedback.curve import short
 from autograder.feedback.excerpts import Source
+from autograder.feedback.pieces import Known
 from autograder.feedback.text import visible
-from autograder.feedback.view import Known
 from autograder.records import CheckResult, Diagnosis, Finding
 
 

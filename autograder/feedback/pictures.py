@@ -9,8 +9,8 @@ from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 
 from autograder.feedback.curve import BOTTOM, HEIGHT, LARGEST, LEFT, RIGHT, WIDTH, Axis, short
+from autograder.feedback.pieces import Curve, Drawing, Label, Map, Tick
 from autograder.feedback.text import clipped
-from autograder.feedback.view import Curve, Drawing, Label, Map, Tick
 from autograder.records import Panel, Picture, PictureKind
 
 CELL = 14

@@ -18,7 +18,8 @@ from autograder.feedback.curve import Band, band_of
 from autograder.feedback.excerpts import Source
 from autograder.feedback.parts import parts_of
 from autograder.feedback.render import class_html, submission_html
-from autograder.feedback.submission import Setting, page_of
+from autograder.feedback.setting import Setting
+from autograder.feedback.submission import page_of
 from autograder.gradebook import open_book
 from autograder.gradebook.marks import Mark
 from autograder.gradebook.queue import Item, queue

@@ -4,87 +4,30 @@ from __future__ import annotations
 
 import re
 import shlex
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from datetime import datetime
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from itertools import islice
-from pathlib import Path
 
-from autograder.feedback.audience import NOT_SHOWN, Sight
-from autograder.feedback.curve import Band, chart_of, scores_of, short
+from autograder.feedback.audience import NOT_SHOWN
+from autograder.feedback.curve import chart_of, scores_of, short
 from autograder.feedback.excerpts import Place, Source
 from autograder.feedback.first import blamed, first_of
 from autograder.feedback.known import diagnosed, known_of
 from autograder.feedback.parts import Part
 from autograder.feedback.pictures import drawing_of
+from autograder.feedback.pieces import Drawing, Score
+from autograder.feedback.setting import MESSAGE, Setting
 from autograder.feedback.text import clipped, visible
-from autograder.feedback.view import (
-    Counted,
-    Drawing,
-    PartShown,
-    Score,
-    Shown,
-    Staff,
-    StaffPage,
-    Standing,
-    SubmissionPage,
-    Sum,
-    Whole,
-)
-from autograder.gradebook.marks import Mark, plain
-from autograder.records import Assignment, Check, CheckResult, Diagnosis, Finding, Grade, Outcome, Visibility
-from autograder.wording import Wording
+from autograder.feedback.view import Counted, PartShown, Shown, Staff, StaffPage, Standing, SubmissionPage, Sum, Whole
+from autograder.gradebook.marks import plain
+from autograder.records import Check, CheckResult, Diagnosis, Finding, Grade, Outcome, Visibility
 
-MESSAGE, DETAIL, PRINTED, ALL_PRINTED = 1_200, 4_000, 4_000, 120_000
-"""Characters of a message or hint, of a detail, of one output, and of all outputs of a page."""
+DETAIL, PRINTED, ALL_PRINTED = 4_000, 4_000, 120_000
+"""Characters of a detail, of one output, and of all outputs of a page."""
 ALL_DRAWN = 150_000
 """Characters of all pictures of a page; the first ones have room, more would be read by nobody."""
 NAME, MANY = 80, 20
 """Characters of a name, and how many notes, figures or names of calls there are room for."""
-
-
-@dataclass(frozen=True, slots=True)
-class Setting:
-    """What all pages of one run share."""
-
-    course: str
-    wording: Wording
-    assignment: Assignment
-    parts: tuple[Part, ...]
-    sight: Sight
-    student_sight: Sight
-    """What students see now, for whoever grades to know."""
-    changes: Mapping[str, str] = field(default_factory=dict)
-    """Id of a known mistake -> how it differs from the solution; for those who grade, empty for anybody else."""
-    extended: Mapping[str, datetime] = field(default_factory=dict)
-    """Student -> until when they may hand in, aware, where that is not the due date of all."""
-    bands: Mapping[str, Band] = field(default_factory=dict)
-    """Check -> where the training curves of right submissions lie."""
-    root: Path = Path()
-    """Of the course."""
-    mark_of: Callable[[Grade], Mark | None] = lambda _: None
-    """What a submission counts for after lateness, and what people said of it; None: nobody knows (yet)."""
-
-    def for_student(self, student: str) -> Setting:
-        """The same for one student's page: what waits for the due date waits for theirs."""
-        if student not in self.extended:
-            return self
-        sights = (replace(sight, due=self.extended[student]) for sight in (self.sight, self.student_sight))
-        return replace(self, sight=next(sights), student_sight=next(sights))
-
-    @property
-    def language(self) -> str:
-        """Of the pages."""
-        return self.wording.language
-
-    def said(self, text: str, most: int = MESSAGE) -> str:
-        """Words of a result, in the language of the pages, ready to be shown."""
-        return clipped(self.wording.said(text), most)
-
-    def spoken(self, moment: datetime) -> str:
-        """A moment in the course's own time."""
-        zone = self.sight.now.tzinfo
-        return f"{moment.astimezone(zone):%Y-%m-%d %H:%M} ({getattr(zone, 'key', zone)})"
 
 
 def page_of(setting: Setting, grade: Grade, source: Source, files: Sequence[str], result_file: str) -> SubmissionPage:

@@ -9,10 +9,12 @@ from pathlib import Path
 import nbformat
 
 from autograder.feedback.excerpts import Source
+from autograder.feedback.pieces import Excerpt
 from autograder.feedback.render import fragment, submission_html
 from autograder.feedback.report import files_of
-from autograder.feedback.submission import Setting, page_of
-from autograder.feedback.view import Excerpt, PartShown, Shown, SubmissionPage
+from autograder.feedback.setting import Setting
+from autograder.feedback.submission import page_of
+from autograder.feedback.view import PartShown, Shown, SubmissionPage
 from autograder.ledger import handed_in_file
 from autograder.limited import Helper
 from autograder.nbcourse.carrier import Report, graded_notebook
