@@ -151,6 +151,14 @@ def status(assignment: str, out: Path | None, course_root: Path, as_json: bool) 
 @click.option(
     "--out", type=click.Path(path_type=Path), default=None, help="Where pages go; by default pages/ beside the results."
 )
+@click.option(
+    "--format",
+    "form",
+    type=click.Choice(["html", "md", "txt", "json"]),
+    default="html",
+    show_default=True,
+    help="Of submissions: a page, Markdown or plain text for an LMS' comment field, data for programs.",
+)
 @language_option
 @course_option
 @json_option
@@ -165,6 +173,7 @@ def report(
     results: Path | None,
     out: Path | None,
     language: str | None,
+    form: str,
     course_root: Path,
     as_json: bool,
 ) -> None:
@@ -178,7 +187,7 @@ def report(
         to_nbgrader = partial(write_feedback, published=published, explained=explain, language=language)
         screen.pages(to_nbgrader(course_root, assignment, audience, students))
         return
-    told = partial(write_pages, published=published, explained=explain, language=language)
+    told = partial(write_pages, published=published, explained=explain, language=language, form=form)
     written = told(course_root, assignment, audience, students, results, out, screen)
     screen.pages(written)
     sys.exit(AutograderError.exit_code if written.problems else 0)

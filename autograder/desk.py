@@ -239,9 +239,10 @@ def write_pages(
     published: bool,
     explained: bool = False,
     language: str | None = None,
+    form: str = "html",
 ) -> Written:
     """Write the pages of graded work. Raises UsageError, ConfigurationError."""
-    from autograder.feedback import Audience, setting_for, write_report
+    from autograder.feedback import Audience, Format, setting_for, write_report
 
     root = find_course(start)
     loaded = load_assignment(folder_of(root, assignment))
@@ -256,7 +257,9 @@ def write_pages(
     )
     folder = results or root / "results" / assignment
     with screen.progress(loaded, len(list(folder.glob("*.json"))), ()):
-        return write_report(setting, folder, out or folder / "pages", frozenset(students), screen.advance_page)
+        return write_report(
+            setting, folder, out or folder / "pages", frozenset(students), screen.advance_page, Format(form)
+        )
 
 
 def folder_of(root: Path, assignment: str) -> Path:

@@ -17,6 +17,7 @@ from autograder.feedback.classroom import Around, class_page_of
 from autograder.feedback.curve import Band, band_of
 from autograder.feedback.excerpts import Source
 from autograder.feedback.parts import parts_of
+from autograder.feedback.plain import Format, plain
 from autograder.feedback.render import class_html, submission_html
 from autograder.feedback.setting import Setting
 from autograder.feedback.submission import page_of
@@ -80,9 +81,16 @@ def change(edits: Sequence[Edit]) -> str:
 
 
 def write_report(
-    setting: Setting, results: Path, out: Path, only: frozenset[str], done: Callable[[str], None]
+    setting: Setting,
+    results: Path,
+    out: Path,
+    only: frozenset[str],
+    done: Callable[[str], None],
+    form: Format = Format.HTML,
 ) -> Written:
     """Write the pages of one audience into `out`. UsageError where there is nothing to write."""
+    if setting.sight.audience is Audience.CLASS and form is not Format.HTML:
+        raise UsageError("the class has one page, as html; `autograder status --json` has the class as data")
     problems: list[str] = []
     found = list(_grades(results, problems))
     setting = replace(setting, bands=_bands([grade for _, grade in found]))
@@ -97,7 +105,7 @@ def write_report(
         pages = [_write_class(setting, results, chosen, out)]
         done(pages[0].name)
     else:
-        pages = list(_write_submissions(setting, results, chosen, out / setting.sight.audience.value, done))
+        pages = list(_write_submissions(setting, results, chosen, out / setting.sight.audience.value, done, form))
     shown = remarks_on(setting) if setting.sight.audience is Audience.STUDENT else ()
     return Written(tuple(pages), tuple(problems), tuple(shown))
 
@@ -186,13 +194,19 @@ def _waiting(setting: Setting, grades: Sequence[Grade]) -> Iterator[Item]:
 
 
 def _write_submissions(
-    setting: Setting, results: Path, chosen: list[tuple[Path, Grade]], out: Path, done: Callable[[str], None]
+    setting: Setting,
+    results: Path,
+    chosen: list[tuple[Path, Grade]],
+    out: Path,
+    done: Callable[[str], None],
+    form: Format,
 ) -> Iterator[Path]:
     with Helper("autograder.feedback.colours") as colours:
         for path, grade in chosen:
             files = files_of(handed_in_file(results, path.stem), grade)
             page = page_of(setting, grade, Source(files, colours), sorted(files), str(path))
-            yield _write(out / f"{path.stem}.html", submission_html(page))
+            text = submission_html(page) if form is Format.HTML else plain(page, form)
+            yield _write(out / f"{path.stem}.{form}", text)
             done(path.stem)
 
 
