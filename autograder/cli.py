@@ -13,6 +13,7 @@ from autograder.errors import AutograderError
 from autograder.options import (
     Verbs,
     course_option,
+    device_option,
     explained,
     jobs_option,
     json_option,
@@ -73,6 +74,7 @@ def submit(assignment: str | None, anyway: bool, as_json: bool) -> None:
     help="When hand-ins came: Moodle's grading worksheet, or a CSV with `student` and `time`; one for each folder.",
 )
 @course_option
+@device_option
 @sandbox_option
 @jobs_option
 @json_option
@@ -85,6 +87,7 @@ def grade(
     again: bool,
     times: tuple[Path, ...],
     course_root: Path,
+    device: str,
     sandbox: str,
     jobs: int | None,
     as_json: bool,
@@ -97,7 +100,7 @@ def grade(
     from autograder.desk import Desk
     from autograder.screen import Screen
 
-    desk = Desk.at(course_root, assignment, Confinement(sandbox), jobs)
+    desk = Desk.at(course_root, assignment, Confinement(sandbox), jobs, device)
     screen = Screen(as_json=as_json)
     grades = desk.grade(submissions, out, only, screen, again=again, times=times)
     screen.grades(desk.assignment, grades, desk.results_folder(out))
@@ -202,6 +205,7 @@ def report(
 @click.option("--prove", is_flag=True, help="Five secrets, calibration of training, figures written to docs/measured/.")
 @click.option("--naming", is_flag=True, help="Instead: how mistakes and pairs of them are named, to docs/measured/.")
 @course_option
+@device_option
 @sandbox_option
 @jobs_option
 @json_option
@@ -213,6 +217,7 @@ def audit(
     prove: bool,
     naming: bool,
     course_root: Path,
+    device: str,
     sandbox: str,
     jobs: int | None,
     as_json: bool,
@@ -224,7 +229,7 @@ def audit(
     screen = Screen(as_json=as_json)
     fine = True
     for assignment in assignments or all_assignments(course_root):
-        desk = Desk.at(course_root, assignment, Confinement(sandbox), jobs)
+        desk = Desk.at(course_root, assignment, Confinement(sandbox), jobs, device)
         holds = desk.naming(only, screen) if naming else desk.audit(5 if prove else rounds, only, screen, prove=prove)
         fine = holds and fine
     sys.exit(0 if fine else CHECKS_FAILED)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 import tempfile
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -23,6 +24,7 @@ from autograder.secret import load_secret
 if TYPE_CHECKING:
     from autograder.feedback import Written
     from autograder.pipeline import Settings
+    from autograder.sandbox.cards import Card
     from autograder.screen import Screen
 
 LEDGER = Path(".autograder", "ledger")
@@ -44,14 +46,18 @@ class Desk:
     layers: tuple[str, ...]
     missing: tuple[str, ...]
     workers: int
+    cards: tuple[Card, ...] = ()
+    """The CUDA devices to grade on; none: the CPU."""
 
     @staticmethod
-    def at(start: Path, assignment: str, confinement: Confinement, jobs: int | None) -> Desk:
-        """Return the desk for an assignment. Raises ConfinementMissing, UsageError, ConfigurationError.
+    def at(start: Path, assignment: str, confinement: Confinement, jobs: int | None, device: str = "cpu") -> Desk:
+        """Return the desk for an assignment.
 
-        What the doctor found on this machine counts as a missing piece: it is known to confine less than it says.
+        Raises ConfinementMissing, UsageError, ConfigurationError, and DeviceMissing where `device` is not there. What the
+        doctor found on this machine counts as a missing piece: it is known to confine less than it says.
         """
         from autograder.doctor import holding_back, last
+        from autograder.sandbox import cards
         from autograder.sandbox.means import choose_layers, survey
 
         root = find_course(start)
@@ -62,13 +68,17 @@ class Desk:
                 f"{found}. Run `autograder doctor` again once that is mended, or pass --sandbox best-effort: every "
                 "result will say so."
             )
+        devices: tuple[cards.Card, ...] = ()
+        if device == "cuda":
+            devices, layers = cards.survey(os.environ), cards.usable_layers(layers, os.geteuid())
         return Desk(
             root,
             load_assignment(folder_of(root, assignment)),
             confinement,
             layers,
             (*means.missing, found) if found else means.missing,
-            jobs or os.cpu_count() or 1,
+            min(jobs or os.cpu_count() or 1, len(devices) or sys.maxsize),
+            devices,
         )
 
     def settings(self, ledger: Path) -> Settings:
@@ -84,6 +94,8 @@ class Desk:
             self.missing,
             self.root / ledger,
             course_data.digest(self.assignment.datasets),
+            "cuda" if self.cards else "cpu",
+            self.cards,
         )
 
     def results_folder(self, out: Path | None) -> Path:

@@ -37,6 +37,10 @@ class ConfinementMissing(SandboxError):
     """This machine cannot confine a submission as `required` demands; names the missing piece."""
 
 
+class DeviceMissing(SandboxError):
+    """There is no CUDA device to grade on; says what was looked for and what to do."""
+
+
 class WireError(AutograderError):
     """Bytes that came out of the sandbox are not a valid message."""
 

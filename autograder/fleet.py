@@ -10,11 +10,13 @@ from concurrent.futures import Future, ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import closing
 from functools import lru_cache
+from multiprocessing.queues import SimpleQueue
 
 from autograder.checks.case import waited
 from autograder.errors import SandboxError
 from autograder.pipeline import Job, Pipeline, Settings
 from autograder.records import Grade
+from autograder.sandbox.cards import Card, assign
 
 
 def grade_all(settings: Settings, jobs: Sequence[Job], workers: int, done: Callable[[Job, Grade], None]) -> None:
@@ -35,15 +37,19 @@ def grade_all(settings: Settings, jobs: Sequence[Job], workers: int, done: Calla
 
 def _serial(settings: Settings, jobs: Sequence[Job]) -> Iterator[tuple[Job, Grade]]:
     if jobs:
+        if settings.cards:
+            assign(settings.cards, 0)
         with closing(Pipeline(settings)) as pipeline:
             for job in jobs:
                 yield job, pipeline.grade(job)
 
 
 def _parallel(settings: Settings, jobs: Sequence[Job], workers: int) -> Iterator[tuple[Job, Grade]]:
-    executor = ProcessPoolExecutor(
-        min(workers, len(jobs)) or 1, multiprocessing.get_context("spawn"), initializer=_leave_interrupts_to_parent
-    )
+    context, count = multiprocessing.get_context("spawn"), min(workers, len(jobs)) or 1
+    numbers = context.SimpleQueue()
+    for number in range(count):
+        numbers.put(number)
+    executor = ProcessPoolExecutor(count, context, _begin, (settings.cards, numbers))
     try:
         futures: dict[Future[Grade], Job] = {executor.submit(_grade_here, settings, job): job for job in jobs}
         for future in as_completed(futures):
@@ -57,9 +63,12 @@ def _parallel(settings: Settings, jobs: Sequence[Job], workers: int) -> Iterator
         executor.shutdown(cancel_futures=True)
 
 
-def _leave_interrupts_to_parent() -> None:
+def _begin(cards: tuple[Card, ...], numbers: SimpleQueue[int]) -> None:
+    """Leave interrupts to the parent, and take a card that no other process has."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     os.environ["OMP_NUM_THREADS"] = "1"
+    if cards:
+        assign(cards, numbers.get())
 
 
 @lru_cache(maxsize=1)

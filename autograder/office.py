@@ -10,7 +10,7 @@ from pathlib import Path
 import click
 
 from autograder.errors import AutograderError
-from autograder.options import course_option, explained, jobs_option, json_option, sandbox_option
+from autograder.options import course_option, device_option, explained, jobs_option, json_option, sandbox_option
 from autograder.records import Confinement
 
 who_option = click.option("--who", default=None, help="Who decides; by default the name of your account here.")
@@ -231,6 +231,7 @@ def review(
 @click.option("--again", is_flag=True, help="Measure again what has been measured already.")
 @click.option("--yes", is_flag=True, help="Write the new results without asking.")
 @course_option
+@device_option
 @sandbox_option
 @jobs_option
 @json_option
@@ -241,6 +242,7 @@ def regrade(
     again: bool,
     yes: bool,
     course_root: Path,
+    device: str,
     sandbox: str,
     jobs: int | None,
     as_json: bool,
@@ -252,7 +254,7 @@ def regrade(
     from autograder.ledger import write_grade
     from autograder.screen import Screen
 
-    desk = Desk.at(course_root, assignment, Confinement(sandbox), jobs)
+    desk = Desk.at(course_root, assignment, Confinement(sandbox), jobs, device)
     folder = desk.results_folder(None)
     before = known_results(folder, students)
     after, left = desk.regrade(before, Screen(as_json=as_json), again=again)

@@ -77,6 +77,13 @@ language_option = click.option(
     help="The language of what people read; by default that of course.yml.",
 )
 jobs_option = click.option("--jobs", type=click.IntRange(min=1), default=None, help="Processes; by default one a core.")
+device_option = click.option(
+    "--device",
+    type=click.Choice(["cpu", "cuda"]),
+    default="cpu",
+    show_default=True,
+    help="Where submissions compute. `cuda`: what fails on a GPU for a tensor that was left on the CPU fails.",
+)
 sandbox_option = click.option(
     "--sandbox",
     type=click.Choice([kind.value for kind in Confinement]),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from types import ModuleType
-from typing import Self
+from typing import Any, Self
 
 from autograder.checks.bench import Bench, Used, Wish
 from autograder.checks.earlier import NOTHING_EARLIER, EarlierWork
@@ -14,11 +14,15 @@ from autograder.checks.known_answers import KnownAnswers
 from autograder.errors import SandboxError
 from autograder.records import Assignment, Check, CheckResult, Submission
 from autograder.sandbox import loading
+from autograder.sandbox.devices import CPU, CUDA
 from autograder.sandbox.host import ZygoteProcess
 from autograder.sandbox.order import EarlierModule, Order
 from autograder.sandbox.remote import LocalTransport, Session
 from autograder.sandbox.transport import Child
 from autograder.sandbox.worker import Executor
+
+SLOWER, OPENING_S = {CUDA: 3}, {CUDA: 20}
+"""On a GPU small calls take longer, and CUDA's own start counts as the child's: factor and CPU seconds on top."""
 
 
 @dataclass
@@ -44,8 +48,10 @@ class Workshop:
     """All assignments whose children its zygote forks, the bans of the first in force in it; empty: its own alone."""
     stubs: Mapping[str, bytes] = field(default_factory=dict)
     """Files of earlier assignments as students get them, for those that are missing: stand-ins are set in them."""
-    _zygotes: list[ZygoteProcess] = field(default_factory=list)
-    """The zygote, once it has started; one list for all workshops that share it."""
+    device: str = CPU
+    """Where submissions compute."""
+    _zygotes: dict[str, ZygoteProcess] = field(default_factory=dict)
+    """Device -> its zygote, once it has started; one for all workshops that share it."""
     _reference: ModuleType | None = None
     _answers: KnownAnswers = field(default_factory=KnownAnswers)
     _code: dict[tuple[str, tuple[EarlierModule, ...]], bytes] = field(default_factory=dict)
@@ -70,6 +76,7 @@ class Workshop:
             earlier=lambda: work.parts,
             answers=self._answers,
             dataset=load_dataset,
+            device=self.device,
         )
 
     def open(self, submission: Submission, wish: Wish, work: EarlierWork = NOTHING_EARLIER) -> Sandboxed:
@@ -81,10 +88,9 @@ class Workshop:
             return self._open(submission, wish, work)
 
     def _open(self, submission: Submission, wish: Wish, work: EarlierWork) -> Sandboxed:
-        trains = wish.check.trains_cpu_s
-        child = self.zygote().fork(
-            self._order(submission, wish, work), self.assignment.limits, trains or self.assignment.limits.cpu_s
-        )
+        limits = self.assignment.limits
+        cpu_s = (wish.check.trains_cpu_s or limits.cpu_s) * SLOWER.get(wish.device, 1) + OPENING_S.get(wish.device, 0)
+        child = self.zygote(wish.device).fork(self._order(submission, wish, work), limits, cpu_s)
         try:
             child.wait_loaded()
         except BaseException:
@@ -118,23 +124,24 @@ class Workshop:
 
     def beside(self, assignment: Assignment) -> Workshop:
         """Return a workshop for another assignment that our zygote serves; `close` of one closes both."""
-        return Workshop(assignment, self.layers, self.served, _zygotes=self._zygotes)
+        return Workshop(assignment, self.layers, self.served, device=self.device, _zygotes=self._zygotes)
 
-    def zygote(self) -> ZygoteProcess:
-        """Return the zygote, ready to fork."""
-        if not self._zygotes:
+    def zygote(self, device: str = CPU) -> ZygoteProcess:
+        """Return the zygote of a device, ready to fork."""
+        if device not in self._zygotes:
             served = self.served or (self.assignment,)
             bans = dict.fromkeys(names for each in served for names in _bans_in(each))
             preload = dict.fromkeys(module for each in served for module in each.preload)
             trains = any(check.trains_cpu_s is not None for each in served for check in each.checks)
-            self._zygotes.append(ZygoteProcess(self.layers, preload=preload, bans=bans, trains=trains))
-        self._zygotes[0].wait_ready()
-        return self._zygotes[0]
+            settings: dict[str, Any] = {"preload": preload, "bans": bans, "trains": trains, "device": device}
+            self._zygotes[device] = ZygoteProcess(self.layers, **settings)
+        self._zygotes[device].wait_ready()
+        return self._zygotes[device]
 
     def close(self) -> None:
         """End the zygote and what runs in it."""
         while self._zygotes:
-            self._zygotes.pop().close()
+            self._zygotes.popitem()[1].close()
 
     def __enter__(self) -> Self:
         return self

@@ -395,7 +395,7 @@ class Desk:
         made = Pipeline(replace(settings, **changes))
         for pipeline in (made, *made._earlier.values()) if lend else ():
             workshop = pipeline._workshop
-            workshop.zygote = self.sandboxes.zygote  # type: ignore[method-assign]
+            workshop.zygote = lambda _="cpu": self.sandboxes.zygote()  # type: ignore[method-assign]
             workshop.open = self._counted(workshop.open)  # type: ignore[method-assign]
         return made
 

@@ -250,7 +250,7 @@ def test_earlier_work_that_was_graded_costs_nothing(
     count = len(desk.forks)
     again = desk.pipeline(lend=False, **no_data)
     assert words(again.grade(Job(submission, SECRET))) == [OWN]
-    assert (again._workshop._zygotes, len(desk.forks)) == ([], count)
+    assert (again._workshop._zygotes, len(desk.forks)) == ({}, count)
 
 
 def test_only_the_checks_of_the_parts_in_use_are_measured(desk: Any, both: Both) -> None:

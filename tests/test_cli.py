@@ -16,7 +16,7 @@ from autograder import __version__
 from autograder.cli import main
 from autograder.desk import Desk
 from autograder.records import Confinement
-from autograder.sandbox import means
+from autograder.sandbox import cards, means
 
 VERBS = ("release", "grade", "status", "report", "audit", "demo")
 SECRET = "a secret of the tests, thirty-two bytes and more"
@@ -182,6 +182,28 @@ def test_required_confinement_that_is_not_there_exits_with_three(
         assert said.exit_code == 3
         assert "missing Landlock" in said.stderr
         assert "--sandbox best-effort" in said.stderr
+
+
+def test_a_device_that_is_not_there_exits_with_three(
+    typed: Type, submissions: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nothing is graded, so nobody has a zero for it; it is said what was looked for and what works instead."""
+    nothing = {"torch": "2.14.1", "cuda": "13.0", "cards": [], "error": "RuntimeError: Found no NVIDIA driver"}
+    monkeypatch.setattr(cards, "survey", lambda _: cards.usable(nothing, ""))
+    for args in (("grade", "t1_tiny", submissions), ("audit", "t1_tiny"), ("regrade", "t1_tiny")):
+        said = typed(*args, "--device", "cuda")
+        assert said.exit_code == 3
+        assert "finds no CUDA device on this machine: RuntimeError: Found no NVIDIA driver" in said.stderr
+        assert "Without --device" in said.stderr
+
+
+def test_one_process_grades_on_each_card(tiny_course: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """However many are asked for; results name the kind of card."""
+    found = [cards.Card(token, "A card", 80_000, 79_000) for token in ("0", "GPU-1")]
+    monkeypatch.setattr(cards, "survey", lambda _: tuple(found))
+    desk = Desk.at(tiny_course, "t1_tiny", Confinement.BEST_EFFORT, 16, "cuda")
+    assert desk.workers == 2
+    assert desk.settings(Path("ledger")).device_words == "cuda (A card)"
 
 
 def test_an_interrupt_says_that_nothing_is_lost(

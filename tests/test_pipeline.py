@@ -108,7 +108,7 @@ def test_a_second_run_measures_nothing(desk: Any, hand_in: HandIn) -> None:
     first = desk.grade(hand_in())
     again = desk.pipeline(lend=False)
     assert again.grade(Job(hand_in(), SECRET)) == first
-    assert again._workshop._zygotes == []
+    assert again._workshop._zygotes == {}
     assert again._workshop._reference is None
     again.close()
 
@@ -377,7 +377,7 @@ def test_what_cannot_be_read_is_not_measured(desk: Any) -> None:
     grade = pipeline.grade(Job(Submission("ada", "t1_tiny", {}, problem="tiny.py is missing"), SECRET))
     assert (grade.score, grade.needs_human) == (0, ("not graded: tiny.py is missing",))
     assert {result.finding.message for result in grade.results if result.finding} == {"tiny.py is missing"}
-    assert pipeline._workshop._zygotes == []
+    assert pipeline._workshop._zygotes == {}
     assert stored(desk.ledger) == 0
 
 

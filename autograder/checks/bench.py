@@ -29,6 +29,7 @@ class Wish:
     """float64 or float32: the worker's default dtype."""
     seed: int
     stand_ins: tuple[str, ...] = ()
+    device: str = "cpu"
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +74,7 @@ class Bench:
     """What the reference answered for other submissions; None: it computes every time."""
     dataset: Callable[[str], Any] | None = None
     device: str = "cpu"
+    """Where the student's code computes: cpu or cuda. Judge and reference are on the CPU."""
     transcribe: Callable[[Transcript], None] = lambda _: None
     """Called with the transcript of each check that failed, before its result is reported."""
     blame: bool = True

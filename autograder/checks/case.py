@@ -17,11 +17,12 @@ import torch
 from autograder.checks.answers import exchanges_of
 from autograder.checks.bench import Bench, Opened, Transcript, Used, Wish
 from autograder.checks.draw import Draw, derive_key
-from autograder.checks.exceptions import finding_of_exception
+from autograder.checks.exceptions import finding_of_exception, is_device_mistake
 from autograder.checks.finding import CheckFailure
 from autograder.checks.precision import FLOAT32, FLOAT64, Precision
 from autograder.errors import SandboxError, WireError
 from autograder.records import Check, CheckResult, Evidence, Finding, Outcome, Picture
+from autograder.sandbox.devices import CPU
 from autograder.sandbox.faults import CannotCross, ChildEnded, StudentError, printable
 from autograder.sandbox.remote import Exchange
 
@@ -52,11 +53,14 @@ class CheckRun:
     stand_ins: tuple[str, ...] = ()
     problem: Problem | None = None
     precision: Precision = FLOAT64
+    device: str = ""
+    """Where it passed, or failed for good; the CPU as soon as one case did there."""
     figures: dict[str, float] = field(default_factory=dict)
     curve: tuple[float, ...] = ()
     pictures: tuple[Picture, ...] = ()
     refused: tuple[str, ...] = ()
-    _opened: dict[str, Opened] = field(default_factory=dict)
+    _opened: dict[tuple[str, str], Opened] = field(default_factory=dict)
+    """Precision and device -> worker."""
     _used: list[Used] = field(default_factory=list)
     _sessions: list[tuple[Exchange, ...]] = field(default_factory=list)
     _started: float = field(default_factory=time.monotonic)
@@ -73,9 +77,10 @@ class CheckRun:
     def case(self, function: Function, case_id: str) -> Problem | None:
         """Run one case; return why it did not pass, or None."""
         self._cut_off = True
-        problem = self._attempt(function, case_id, FLOAT64)
-        if problem and not problem.ended and self._attempt(function, case_id, FLOAT32) is None:
-            problem, self.precision = None, FLOAT32
+        problem, device = self._tried(function, case_id, self.bench.device), self.bench.device
+        if problem and device != CPU and not is_device_mistake(problem.cause):  # else a GPU's ways are nobody's mistake
+            problem, device = self._tried(function, case_id, CPU), CPU
+        self.device = CPU if CPU in (self.device, device) else device
         if problem and self._is_ours(problem, function, case_id):
             problem = replace(problem, outcome=Outcome.GRADER_ERROR)
         if self.problem is None:  # those of the first case that fails, else of the last one
@@ -86,10 +91,17 @@ class CheckRun:
         self._cut_off = False
         return problem
 
+    def _tried(self, function: Function, case_id: str, device: str) -> Problem | None:
+        """Run the case in both precisions; passing in either is passing."""
+        problem = self._attempt(function, case_id, FLOAT64, device)
+        if problem and not problem.ended and self._attempt(function, case_id, FLOAT32, device) is None:
+            problem, self.precision = None, FLOAT32
+        return problem
+
     def finish(self) -> CheckResult:
         """Close the workers and return the result."""
-        for name in list(self._opened):
-            self._close(name)
+        for opened in list(self._opened):
+            self._close(*opened)
         if self.problem and self.problem.outcome is Outcome.FAILED:
             sessions = tuple(self._sessions)
             self.bench.transcribe(Transcript(self.check.id, FLOAT64.name, self._seed(), self.stand_ins, sessions))
@@ -101,6 +113,7 @@ class CheckRun:
             points=check.points,
             finding=self._finding(problem) if problem else None,
             precision=self.precision.name,
+            device=self.device or self.bench.device,
             stand_ins=self.stand_ins,
             cpu_s=round(sum(used.cpu_s for used in self._used), 4),
             wall_s=round(time.monotonic() - self._started, 4),
@@ -124,21 +137,21 @@ class CheckRun:
             finding = replace(finding, kind="banned")
         return replace(finding, hint=finding.hint or self.check.hint)
 
-    def _attempt(self, function: Function, case_id: str, precision: Precision) -> Problem | None:
+    def _attempt(self, function: Function, case_id: str, precision: Precision, device: str) -> Problem | None:
         self._declared = ()
         with default_dtype(precision.dtype):
             try:
-                student = self._student(precision)
+                student = self._student(precision, device)
                 student.session.pictures = ()  # those of the case before
                 self._call(function, case_id, precision, student, self._reference())
             except KeyboardInterrupt:
                 raise
             except BaseException as error:  # noqa: BLE001 - what a check raises is a result (pytest's own outcomes, too)
                 if isinstance(error, ChildEnded | WireError | SandboxError):
-                    self._close(precision.name)
+                    self._close(precision.name, device)
                 return problem_of(error)
             finally:
-                self._note(precision)
+                self._note(precision, device)
         return None
 
     def _call(
@@ -150,7 +163,7 @@ class CheckRun:
             {
                 "student": student.session.root,
                 "reference": reference.session.root if reference else None,
-                "draw": Draw(key, precision.dtype, bench.device),
+                "draw": Draw(key, precision.dtype),
                 "device": bench.device,
                 "dataset": bench.dataset,
             }
@@ -163,27 +176,28 @@ class CheckRun:
             self.bench.answers.serve(opened.session)
         return opened
 
-    def _student(self, precision: Precision) -> Opened:
-        """The worker of this precision: all cases share one, in order; a new one if the last one ended."""
-        name = precision.name
-        if name not in self._opened:
-            self._opened[name] = self.bench.open_student(wish_for(self.bench, self.check, self.stand_ins, precision))
-        return self._opened[name]
+    def _student(self, precision: Precision, device: str) -> Opened:
+        """The worker of this precision and device: all cases share one, in order; a new one if the last one ended."""
+        key = precision.name, device
+        if key not in self._opened:
+            wish = wish_for(self.bench, self.check, self.stand_ins, precision, device)
+            self._opened[key] = self.bench.open_student(wish)
+        return self._opened[key]
 
     def _seed(self) -> int:
         return wish_for(self.bench, self.check, self.stand_ins).seed
 
-    def _note(self, precision: Precision) -> None:
-        if opened := self._opened.get(precision.name):
+    def _note(self, precision: Precision, device: str) -> None:
+        if opened := self._opened.get((precision.name, device)):
             self._note_refused(opened)
             self.figures.update(opened.session.figures)
             self.curve = opened.session.curve or self.curve
             self._declared = opened.session.pictures
 
-    def _close(self, name: str) -> None:
-        if opened := self._opened.pop(name, None):
+    def _close(self, precision: str, device: str) -> None:
+        if opened := self._opened.pop((precision, device), None):
             self._note_refused(opened)
-            if name == FLOAT64.name:
+            if (precision, device) == (FLOAT64.name, CPU):  # what is diagnosed
                 self._sessions.append(exchanges_of(opened.session))
             self._used.append(opened.close())
 
@@ -226,10 +240,12 @@ def waited(result: CheckResult) -> bool:
     return result.finding is not None and result.finding.kind == "waited"
 
 
-def wish_for(bench: Bench, check: Check, stand_ins: tuple[str, ...], precision: Precision = FLOAT64) -> Wish:
-    """Return the worker that a check asks for; its seed is the course's secret."""
+def wish_for(
+    bench: Bench, check: Check, stand_ins: tuple[str, ...], precision: Precision = FLOAT64, device: str | None = None
+) -> Wish:
+    """Return the worker that a check asks for, by default where the bench computes; its seed is the course's secret."""
     key = derive_key(bench.secret, bench.assignment.id, check.id, "worker")
-    return Wish(check, precision.name, int.from_bytes(key[:7], "big"), stand_ins)
+    return Wish(check, precision.name, int.from_bytes(key[:7], "big"), stand_ins, device or bench.device)
 
 
 @contextmanager

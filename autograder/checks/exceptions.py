@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from types import MappingProxyType
 
 from autograder.records import Finding
+from autograder.sandbox.devices import MISMATCH
 from autograder.sandbox.faults import ChildEnded, StudentError, plain_name
 
 NOT_THERE = re.compile(r"(module '\w{1,40}'|type object '\w{1,40}'|'\w{1,40}' object) has no attribute '\w{1,40}'")
@@ -43,6 +44,11 @@ ADVICE: Mapping[str, str] = MappingProxyType(
 )
 """Name of an exception -> what a student may not know about where their code runs."""
 WORDS_OF_AN_ERROR = 300
+ON_A_GPU = "On a GPU this line fails: one of its tensors lies on the CPU."
+BESIDE_ITS_NEIGHBOURS = (
+    "A new tensor belongs where its neighbours are: `device=x.device`, `x.new_zeros(...)`, `torch.zeros_like(x)`; a "
+    "constant of a module belongs in a buffer."
+)
 
 
 def finding_of_exception(error: StudentError) -> Finding:
@@ -58,8 +64,15 @@ def finding_of_exception(error: StudentError) -> Finding:
         return Finding("exception", words, detail=str(error))
     if name == "BannedCall" and REFUSAL.fullmatch(error.message):
         return Finding("banned", error.message, error.where)
+    if is_device_mistake(error):
+        return Finding("exception", ON_A_GPU, error.where, BESIDE_ITS_NEIGHBOURS, detail=str(error))
     words = f"Your code raised {name}. {ADVICE.get(name, '')}".rstrip()
     return Finding("exception", words, error.where, detail=str(error))
+
+
+def is_device_mistake(error: BaseException) -> bool:
+    """Whether a tensor of the student's lay on another device than its neighbour, at a line of theirs."""
+    return isinstance(error, StudentError) and bool(error.frames) and bool(MISMATCH.search(error.message))
 
 
 def _is_honest(message: str) -> bool:

@@ -8,7 +8,6 @@ operator without a fake) says nothing about a GPU: not testable here.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -17,18 +16,15 @@ import torch
 from torch import Tensor, nn
 from torch._subclasses.fake_tensor import FakeTensorMode
 
+from autograder.checks.exceptions import BESIDE_ITS_NEIGHBOURS
 from autograder.errors import WireError
 from autograder.home.report import Gpu, Problem
 from autograder.sandbox import wire
+from autograder.sandbox.devices import MISMATCH
 from autograder.sandbox.remote import Exchange, LocalTransport
 from autograder.sandbox.worker import Executor, describe
 
-_MISMATCH = re.compile(r"two (different )?devices|on the same device")
 WORDS = "on a GPU this line fails: one of its tensors lies on the CPU."
-ADVICE = (
-    "A new tensor belongs where its neighbours are: `device=x.device`, `x.new_zeros(...)`, `torch.zeros_like(x)`; a "
-    "constant of a module belongs in a buffer."
-)
 
 
 def rehearse(desk: LocalTransport, transcripts: Iterable[tuple[str, Sequence[Exchange]]]) -> Gpu:
@@ -52,12 +48,12 @@ def rehearse(desk: LocalTransport, transcripts: Iterable[tuple[str, Sequence[Exc
                 findings.setdefault(finding.where, finding)
             else:
                 untested.append(check)
-    return Gpu(tuple(findings.values()), tuple(ready), tuple(untested), ADVICE if findings else "")
+    return Gpu(tuple(findings.values()), tuple(ready), tuple(untested), BESIDE_ITS_NEIGHBOURS if findings else "")
 
 
 def _finding(error: BaseException, folder: str) -> Problem | None:
     described = describe(error, folder)
-    if not described["frames"] or not _MISMATCH.search(described["message"]):
+    if not described["frames"] or not MISMATCH.search(described["message"]):
         return None
     file, line, function = described["frames"][-1]
     return Problem(file, line, WORDS, detail=f"in {function}")

@@ -116,6 +116,8 @@ class CheckResult:
     finding: Finding | None = None
     precision: str = "float64"
     """float64, or float32 where only the repeat in float32 passed."""
+    device: str = "cpu"
+    """Where it was computed: cpu, or cuda; cpu as well where only the repeat there settled it."""
     stand_ins: tuple[str, ...] = ()
     """Parts that stood in for the student's own."""
     cpu_s: float = 0.0

@@ -20,7 +20,7 @@ from typing import NoReturn
 
 import torch
 
-from autograder.sandbox import landlock, loading, namespaces, seccomp, standins, surroundings, wire
+from autograder.sandbox import cards, devices, landlock, loading, namespaces, seccomp, standins, surroundings, wire
 from autograder.sandbox.bans import Bans
 from autograder.sandbox.order import Order, from_bytes
 from autograder.sandbox.worker import Executor, describe
@@ -35,21 +35,32 @@ class Jail:
 
     readable: tuple[landlock.Place, ...]
     """Open at successive descriptors, until the child has locked itself."""
+    drivable: tuple[landlock.Place, ...]
+    """The device files of a GPU's driver, likewise."""
     namespaced: bool
     """The zygote lives in namespaces and a root of its own."""
     uid: int | None
     """The unprivileged user that a child becomes, where the zygote started as root."""
     landlocked: bool
     filter: bytes | None
-    address_space: int
-    """Bytes that the zygote itself has mapped: a child's limit comes on top."""
+    memory: int
+    """Bytes that the zygote itself has: a child's limit comes on top. Of address space, or on CUDA of data."""
     bans: Mapping[tuple[str, ...], Bans]
     """Bans that are made already; the first ones are in force in the zygote itself, so that children inherit them."""
+    on_cuda: bool = False
+    """Children compute on a CUDA device, each in a context of its own."""
+
+
+DRIVERS_OWN_MB = 4096
+"""Memory of the machine that CUDA takes for itself in each process; none of it is the submission's."""
+OWN_PROCESS = Path("/proc/self")
+OWN_THREADS = OWN_PROCESS / "task"
+"""CUDA reads where its memory lies and gives its threads names, and does not start where it cannot."""
 
 
 def run(streams: tuple[int, int, int], jail: Jail, limits: Mapping[str, int], scratch: Path) -> NoReturn:
     """Serve one judge over the channel until it hangs up; never returns."""
-    _arrange_descriptors(streams, jail.readable)
+    _arrange_descriptors(streams, (*jail.readable, *jail.drivable))
     frame = _read_frame()
     if frame is None:
         os._exit(0)
@@ -62,7 +73,8 @@ def run(streams: tuple[int, int, int], jail: Jail, limits: Mapping[str, int], sc
 
 def _prepare(order: Order, jail: Jail, limits: Mapping[str, int], scratch: Path) -> tuple[Executor | None, bytes]:
     if jail.namespaced:
-        namespaces.own_scratch(scratch, limits["scratch_mb"], limits["scratch_files"], jail.uid)
+        sizes = limits["scratch_mb"], limits["scratch_files"]
+        namespaces.own_scratch(scratch, *sizes, jail.uid, processes=jail.on_cuda)
     else:
         os.chdir(scratch)  # a student's `open("model.pt", "w")` belongs here
         os.environ["TMPDIR"] = tempfile.tempdir = str(scratch)
@@ -73,6 +85,7 @@ def _prepare(order: Order, jail: Jail, limits: Mapping[str, int], scratch: Path)
     random.seed(order.seed)
     torch.default_generator.manual_seed(order.seed)  # torch.manual_seed looks for every accelerator there is: 2 ms
     lock(jail, limits, scratch)
+    place = devices.start(limits["memory_mb"], order.seed) if jail.on_cuda else devices.Place()
     _write(LOCKED)  # until here a failure is ours, from here on the submission's
     try:
         written = [each.name for each in order.earlier if each.written]
@@ -91,7 +104,8 @@ def _prepare(order: Order, jail: Jail, limits: Mapping[str, int], scratch: Path)
     except BaseException as error:  # noqa: BLE001 - importing a submission runs it: whatever it raises is data
         return None, wire.pack({"error": describe(error, str(scratch))}, wire.Plain())
     compiled = None if order.code else from_bytes(code)
-    return Executor(module, scratch, banned.refused), wire.pack({"loaded": True, "code": compiled}, wire.Plain())
+    executor = Executor(module, scratch, banned.refused, place=place)
+    return executor, wire.pack({"loaded": True, "code": compiled}, wire.Plain())
 
 
 def _enforce_bans(jail: Jail, names: tuple[str, ...], stand_ins: Iterable[str]) -> Bans:
@@ -110,14 +124,19 @@ def lock(jail: Jail, limits: Mapping[str, int], scratch: Path) -> None:
     namespaces.drop_privileges(jail.uid, barred=True)
     cpu_s = limits["cpu_s"]
     resource.setrlimit(resource.RLIMIT_CPU, (cpu_s, cpu_s + 1))
-    memory = jail.address_space + limits["memory_mb"] * 2**20
-    resource.setrlimit(resource.RLIMIT_AS, (memory, memory))
+    memory = jail.memory + limits["memory_mb"] * 2**20
+    if jail.on_cuda:  # which reserves addresses for all memory of all cards
+        resource.setrlimit(resource.RLIMIT_DATA, (memory + DRIVERS_OWN_MB * 2**20,) * 2)
+    else:
+        resource.setrlimit(resource.RLIMIT_AS, (memory, memory))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     resource.setrlimit(resource.RLIMIT_NOFILE, (256, 256))
     disk = limits["scratch_mb"] * 2**20
     resource.setrlimit(resource.RLIMIT_FSIZE, (disk, disk))
     if jail.landlocked:
-        landlock.restrict(jail.readable, [scratch, Path("/dev/null")])
+        own = (OWN_PROCESS, *map(Path, cards.OF_THE_KERNEL)) if jail.on_cuda else ()
+        writable = [scratch, Path("/dev/null"), *([OWN_THREADS] if jail.on_cuda else ())]
+        landlock.restrict([*jail.readable, *own], writable, jail.drivable)
         os.closerange(CHANNEL + 1, 4096)
     if jail.filter is not None:
         seccomp.install(jail.filter)

@@ -15,7 +15,8 @@ from typing import Any, Self
 
 from autograder.errors import SandboxError
 from autograder.records import Limits
-from autograder.sandbox import namespaces, transport
+from autograder.sandbox import cards, namespaces, transport
+from autograder.sandbox.devices import CPU, CUDA
 from autograder.sandbox.order import Order
 from autograder.sandbox.scratch import clear_away
 from autograder.sandbox.transport import Child
@@ -48,21 +49,27 @@ class ZygoteProcess:
         preload: Iterable[str] = (),
         bans: Iterable[Iterable[str]] = ((),),
         trains: bool = True,
+        device: str = CPU,
     ) -> None:
         self._folder = tempfile.TemporaryDirectory(prefix="autograder-")
         scratch = Path(self._folder.name)
         self._control, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        on_cuda = device == CUDA
+        readable = (*namespaces.runtime_paths(), *(cards.runtime_paths() if on_cuda else ()))
         settings = {
             "preload": list(preload),
             "trains": trains,
             "bans": [list(names) for names in bans],
             "layers": list(layers),
-            "readable": [str(path) for path in namespaces.runtime_paths()],
+            "device": device,
+            "readable": [str(path) for path in readable],
+            "driven": [str(path) for path in cards.devices()] if on_cuda else [],
             "scratch": str(scratch),
         }
         environment = (
             THREADS
             | ONE_HEAP
+            | (cards.child_environment(os.environ) if on_cuda else cards.NO_DEVICE)
             | {
                 "TORCHDYNAMO_DISABLE": "1",
                 "TMPDIR": str(scratch),

@@ -31,6 +31,7 @@ _MAKE_DIR, _MAKE_REGULAR, _REFER, _TRUNCATE, _IOCTL_DEVICE = (1 << bit for bit i
 _READING = _READ_FILE | _READ_DIR
 _WRITING = _READING | _WRITE_FILE | _REMOVE_DIR | _REMOVE_FILE | _MAKE_DIR | _MAKE_REGULAR | _REFER | _TRUNCATE
 _OF_A_FILE = _EXECUTE | _WRITE_FILE | _READ_FILE | _TRUNCATE | _IOCTL_DEVICE
+_DRIVING = _READ_FILE | _WRITE_FILE | _IOCTL_DEVICE
 _BIND_AND_CONNECT = 0b11
 _ABSTRACT_SOCKETS_AND_SIGNALS = 0b11
 _LOG_NOTHING = 1
@@ -66,27 +67,29 @@ def open_places(paths: Sequence[Path], lowest: int) -> tuple[Place, ...]:
     return tuple(places)
 
 
-def restrict(read: Sequence[Path | Place], write: Sequence[Path]) -> None:
+def restrict(read: Sequence[Path | Place], write: Sequence[Path], drive: Sequence[Path | Place] = ()) -> None:
     """Leave the calling thread, for good, with reading below `read` and with reading and writing below `write`.
 
-    Nothing may be executed; no TCP port bound or connected (ABI 4), no device driven by ioctl (5), no abstract socket
-    and no process outside reached (6). A path may be a file; one that does not exist is left out. Takes 0.3 ms if `abi`
-    was called before the fork. Raises `SandboxError`.
+    `drive` are device files that are read, written and asked by ioctl: those of a GPU's driver.
+
+    Nothing may be executed; no TCP port bound or connected (ABI 4), no other device asked by ioctl (5), no abstract
+    socket and no process outside reached (6). A path may be a file; one that does not exist is left out. Takes 0.3 ms
+    if `abi` was called before the fork. Raises `SandboxError`.
     """
     version = abi()
     if version == 0:
         raise SandboxError("this kernel has no Landlock: Linux 5.13 or newer with `landlock` among its lsm= is needed")
     try:
-        _restrict(version, read, write)
+        _restrict(version, read, write, drive)
     except OSError as error:
         raise SandboxError(f"Landlock could not confine the process: {error}; its kernel ABI is {version}") from error
 
 
-def _restrict(version: int, read: Sequence[Path | Place], write: Sequence[Path]) -> None:
+def _restrict(version: int, read: Sequence[Path | Place], write: Sequence[Path], drive: Sequence[Path | Place]) -> None:
     attributes = _attributes(version)
     ruleset = _syscall(_CREATE_RULESET, attributes, len(attributes), 0)
     try:
-        for rights, paths in ((_READING, read), (_WRITING, write)):
+        for rights, paths in ((_READING, read), (_WRITING, write), (_DRIVING, drive)):
             for path in paths:
                 _allow(ruleset, path, rights & _handled(version))
         _no_new_privileges()

@@ -25,7 +25,7 @@ from pathlib import Path
 
 from autograder.errors import SandboxError
 from autograder.sandbox.libc import call, explained
-from autograder.sandbox.newroot import mount_scratch, new_root, own_mounts
+from autograder.sandbox.newroot import mount_processes, mount_scratch, new_root, own_mounts
 
 SANDBOX_UID = 65_533
 """Another uid for children started as root: below 65,536, so that containers map it, and assigned to nobody."""
@@ -94,7 +94,7 @@ def enter(readable: Sequence[Path], scratch: Path) -> Entered:
         if "mount" in layers:
             new_root(readable, scratch)
         if "pid" in layers:
-            _go_on_inside()
+            go_on_inside()
     return Entered(layers, missing)
 
 
@@ -112,15 +112,18 @@ def pid_namespaces() -> tuple[Callable[[], int], Callable[[], int]] | tuple[None
     return partial(libc.unshare, flag), partial(libc.setns, ctypes.c_int(own), flag)
 
 
-def own_scratch(path: Path, size_mb: int, inodes: int, uid: int | None = None) -> None:
+def own_scratch(path: Path, size_mb: int, inodes: int, uid: int | None = None, *, processes: bool = False) -> None:
     """In the child: mount an empty folder of its own at `path`, with a size, for `uid`, and make it the working folder.
 
-    Nothing in it can be executed or mapped as code, and no other process sees it. Raises `SandboxError`.
+    Nothing in it can be executed or mapped as code, and no other process sees it. With `processes` there is a /proc,
+    which knows no process but the child's own; that takes root. Raises `SandboxError`.
     """
     owner, group = (os.getuid(), os.getgid()) if uid is None else (uid, uid)
     with explained(f"no scratch folder at {path}"):
         call("unshare", _UNSHARE["mount"])
         own_mounts()
+        if processes:
+            mount_processes()
         mount_scratch(path, f"size={size_mb}m,nr_inodes={inodes},mode=0700,uid={owner},gid={group}")
         os.chdir(path)  # a student's `open("model.pt", "w")` belongs here
 
@@ -186,8 +189,8 @@ def _unshare(layers: Sequence[str]) -> None:
             Path("/proc/self", name).write_text(text, encoding="ascii")
 
 
-def _go_on_inside() -> None:
-    """Fork into the new PID namespace; only the inner process returns."""
+def go_on_inside() -> None:
+    """Fork, into the new PID namespace where there is one; only the inner process returns, with a single thread."""
     outer_lives, held_by_outer = os.pipe()
     inner = os.fork()
     if inner:

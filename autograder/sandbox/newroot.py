@@ -90,6 +90,11 @@ def mount_scratch(path: Path, options: str) -> None:
     call("mount", "scratch", path, "tmpfs", _MS_NOSUID | _MS_NODEV | _MS_NOEXEC, options)
 
 
+def mount_processes() -> None:
+    """Mount a /proc of the caller's PID namespace over what is there. Raises OSError."""
+    call("mount", "proc", "/proc", "proc", _MS_NOSUID | _MS_NODEV | _MS_NOEXEC, None)
+
+
 def _restrict_mount(path: Path, attributes: int, *, recursive: bool) -> None:
     change = struct.pack("=QQQQ", attributes, 0, 0, 0)
     call("syscall", _MOUNT_SETATTR, _AT_FDCWD, path, _AT_RECURSIVE if recursive else 0, change, len(change))

@@ -83,10 +83,26 @@ _TREE = 2
 _NOT_IMPLEMENTED = ("clone3",)
 """Its flags lie in memory, where a filter cannot read them; glibc falls back to `clone` on ENOSYS."""
 
+_UNIX = 1
+_DRIVERS_WAYS = """
+    poll ppoll eventfd2 pipe2 get_mempolicy sched_get_priority_max sched_get_priority_min setsockopt bind listen
+"""
+_OF_A_DRIVER = (
+    Call("ioctl", ((1, 0xFF00, 0x4600),)),
+    Call("ioctl", ((1, 0xFFFF_FF00, 0),)),
+    *(Call("ioctl", ((1, _INT, command),)) for command in (0x3000_0001, 0x3000_0002)),
+    Call("sched_getaffinity", ((0, _INT, _OWN_PROCESS),)),
+    Call("socket", ((0, _INT, _UNIX),)),
+    *(Call(name) for name in _DRIVERS_WAYS.split()),
+)
+"""What NVIDIA's driver is asked: its own commands (type F), those of its unified memory (bare numbers, and the two that
+begin and end it), and how its threads wait. Which files may be asked at all is Landlock's affair. CUDA does not start
+without its socket, but it starts without `connect`: a socket that cannot connect, send or receive reaches nobody."""
 
-def allowed() -> tuple[Call, ...]:
+
+def allowed(*, driver: bool = False) -> tuple[Call, ...]:
     """What the filter lets through, in one list; a call may stand in it several times, once for each alternative."""
-    return tuple(Call(name) for name in _FREE.split()) + _NARROW
+    return tuple(Call(name) for name in _FREE.split()) + _NARROW + (_OF_A_DRIVER if driver else ())
 
 
 def missing() -> str:
@@ -102,7 +118,7 @@ def missing() -> str:
     return "" if _kernel_filters() else "a kernel with CONFIG_SECCOMP_FILTER"
 
 
-def build_filter() -> bytes:
+def build_filter(*, driver: bool = False) -> bytes:
     """The filter as a BPF program for `install`, compiled for this machine's architecture.
 
     Anything that is not on the list answers EPERM; a call of another architecture (32 bit, x32) kills the process.
@@ -115,7 +131,7 @@ def build_filter() -> bytes:
     rules.set_attr(library.Attr.ACT_BADARCH, library.KILL_PROCESS)
     with contextlib.suppress(OSError, ValueError, AttributeError):  # libseccomp before 2.5 knows lists only
         rules.set_attr(library.Attr.CTL_OPTIMIZE, _TREE)
-    for call in allowed():
+    for call in allowed(driver=driver):
         _add(library, rules, library.ALLOW, call)
     for name in _NOT_IMPLEMENTED:
         _add(library, rules, library.ERRNO(errno.ENOSYS), Call(name))
@@ -136,10 +152,10 @@ def install(program: bytes) -> None:
 
 
 def _for_own_process(program: bytes) -> bytes:
-    """`program` with the caller's process id, as its own PID namespace counts, in the one place left open for it."""
+    """`program` with the caller's process id, as its own PID namespace counts, in the places left open for it."""
     mark = struct.pack("=I", _OWN_PROCESS)
-    if not program or len(program) % 8 or program.count(mark) != 1:
-        raise SandboxError("not a program of `build_filter`: expected whole instructions with one place for a PID")
+    if not program or len(program) % 8 or mark not in program:
+        raise SandboxError("not a program of `build_filter`: expected whole instructions with a place for a PID")
     return program.replace(mark, struct.pack("=I", os.getpid()))
 
 

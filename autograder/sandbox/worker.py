@@ -18,6 +18,7 @@ from torch import Tensor, nn
 
 from autograder.errors import WireError
 from autograder.sandbox import wire
+from autograder.sandbox.devices import Place
 
 MESSAGE_CHARACTERS = 2000
 FRAMES = 12
@@ -26,13 +27,15 @@ FRAMES = 12
 class Kept:
     """Objects that stay on this side; the judge knows them by number."""
 
-    def __init__(self) -> None:
+    def __init__(self, settle: Callable[[object], None] = lambda _: None) -> None:
         self._objects: dict[int, object] = {}
         self._last = 0
+        self._settle = settle
 
     def put(self, value: object) -> wire.Json:
         """Keep `value` and return its handle's document."""
         self._last += 1
+        self._settle(value)
         self._objects[self._last] = value
         return {"h": {"id": self._last, "type": _type_name(value)}}
 
@@ -64,11 +67,13 @@ class Executor:
         folder: Path,
         refused: Callable[[], tuple[str, ...]] = tuple,
         kept: Kept | None = None,
+        place: Place | None = None,
     ) -> None:
         self._module = module
         self.folder = str(folder)
         self._refused = refused
-        self._kept = kept or Kept()
+        self._place = place or Place()
+        self._kept = kept or Kept(self._place.settle)
         self._operations: Mapping[str, Callable[..., dict[str, Any]]] = {
             "call": self._call,
             "getattr": self._getattr,
@@ -81,10 +86,12 @@ class Executor:
 
     def reply(self, frame: bytes) -> bytes:
         """Return the frame that answers `frame`; a student's exception is an answer, too."""
-        request = wire.unpack(frame, self._kept)
+        request = self._place.sent(wire.unpack(frame, self._kept))
         number = request.pop("n")
         try:
-            return self._pack(number, self.perform(request))
+            with self._place.inside():
+                answer = self.perform(request)
+            return self._pack(number, answer)
         except BaseException as error:  # whatever a submission raises, SystemExit among it, is data
             if isinstance(error, KeyboardInterrupt) and signal.getsignal(signal.SIGINT) is not signal.SIG_IGN:
                 raise  # ctrl-C of whoever sits here; where signals of the terminal are ignored, it is the submission's
@@ -149,7 +156,7 @@ class Executor:
         fits = len(outputs) == len(cotangents) and all(map(_fits, outputs, cotangents))
         pairs = [(o, c) for o, c in zip(outputs, cotangents, strict=True) if o.requires_grad] if fits else []
         if pairs:
-            torch.autograd.backward([o for o, _ in pairs], [c.to(o.dtype) for o, c in pairs])
+            torch.autograd.backward([o for o, _ in pairs], [c.to(o) for o, c in pairs])
         return bool(pairs)
 
     def _load(self, module: nn.Module, weights: dict[str, Tensor]) -> dict[str, Any]:
@@ -260,7 +267,7 @@ def describe(error: BaseException, folder: str) -> dict[str, Any]:
         "types": [kind.__name__ for kind in type(error).__mro__[:-1]],
         "message": message,
         "frames": list(_frames(error.__traceback__, folder))[-FRAMES:] or _syntax_frame(error),
-        "out_of_memory": isinstance(error, MemoryError) or "can't allocate memory" in message,
+        "out_of_memory": isinstance(error, MemoryError | torch.OutOfMemoryError) or "can't allocate memory" in message,
         "cannot_cross": type(error) is WireError,
     }
 

@@ -24,7 +24,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NoReturn
 
-from autograder.sandbox import landlock, namespaces, pages, rehearsal, seccomp, surroundings, template
+from autograder.sandbox import devices, landlock, namespaces, pages, rehearsal, seccomp, surroundings, template
 from autograder.sandbox.bans import Bans, install
 from autograder.sandbox.child import Jail, open_streams
 from autograder.sandbox.scratch import clear_away, clear_few
@@ -38,20 +38,25 @@ FIRST_PLACE = 200
 """Above the descriptors that a child arranges."""
 MAX_TASKS = 512
 """Processes and threads of one user at a time: a bomb of threads must not take all numbers that the machine has."""
+WHOLE, DATA = 0, 5
+"""Fields of /proc/self/statm: all that is mapped, and what of it is the process' own data."""
 
 
 def main(settle: Callable[[], None]) -> NoReturn:
     """Serve the judge that holds the other end of the control socket; end when it hangs up.
 
-    `settle` ends what `pages.one_heap` began.
+    `settle` ends what `pages.one_heap` began. A zygote of children that compute on CUDA computes nothing itself: with
+    the first backward pass torch opens every device that it finds, and whoever has one open cannot fork for it.
     """
     control = socket.socket(fileno=int(sys.argv[1]))
     settings = json.loads(control.recv(MAX_MESSAGE))
     _leave_interrupts_to_judge()
     warm_up(settings["preload"], trains=settings["trains"])
     surroundings.accommodate()
-    rehearsal.rehearse(Path(settings["scratch"]), trains=settings["trains"])
+    if settings["device"] == devices.CPU:
+        rehearsal.rehearse(Path(settings["scratch"]), trains=settings["trains"])
     process = os.open("/proc", os.O_RDONLY | os.O_DIRECTORY)
+    leave_threads(process)
     jail, layers = build_jail(settings, process)
     open_streams()
     gc.freeze()
@@ -71,21 +76,33 @@ def _leave_interrupts_to_judge() -> None:
 
 
 def warm_up(preload: list[str], *, trains: bool) -> None:
-    """Import and run once what every submission will use, so that no child pays for it."""
+    """Import what every submission will use, so that no child pays for it."""
     import torch
 
     torch.set_num_threads(1)
-    answer = torch.randn(5, 3, requires_grad=True).tanh()
-    torch.autograd.backward([answer], [torch.ones_like(answer)])  # with cotangents: this path imports sympy
-    for name in (*(OPTIMIZERS_IMPORT if trains else ()), *preload):
-        importlib.import_module(name)
+    for name in (
+        "sympy",
+        *(OPTIMIZERS_IMPORT if trains else ()),
+        *preload,
+    ):  # backward, with cotangents, needs the first
+        with devices.untouched():
+            importlib.import_module(name)
+
+
+def leave_threads(process: int) -> None:
+    """Go on in a process with a single thread: where there is a GPU, torch's first backward pass starts some."""
+    threads = os.open("self/task", os.O_RDONLY | os.O_DIRECTORY, dir_fd=process)
+    count = len(os.listdir(threads))
+    os.close(threads)
+    if count > 1:
+        namespaces.go_on_inside()
 
 
 def build_jail(settings: dict[str, Any], process: int) -> tuple[Jail, list[str]]:
     """Enter the namespaces and compile the filter; return the jail and the names of its layers."""
-    readable = tuple(Path(path) for path in settings["readable"])
-    wanted = settings["layers"]
-    program = seccomp.build_filter() if "seccomp" in wanted else None
+    readable, driven = (tuple(Path(path) for path in settings[name]) for name in ("readable", "driven"))
+    wanted, on_cuda = settings["layers"], settings["device"] == devices.CUDA
+    program = seccomp.build_filter(driver=on_cuda) if "seccomp" in wanted else None
     layers = [f"landlock-{landlock.abi()}"] if "landlock" in wanted else []
     layers += ["seccomp"] if program else []
     bans = make_bans(settings["bans"])
@@ -97,9 +114,11 @@ def build_jail(settings: dict[str, Any], process: int) -> tuple[Jail, list[str]]
             resource.setrlimit(resource.RLIMIT_NPROC, (MAX_TASKS, MAX_TASKS))
         layers += [f"{name} namespace" for name in entered.layers if name != "uid"] + ["uid"] * (uid is not None)
     namespaces.bar_new_privileges()
-    places = landlock.open_places(readable, FIRST_PLACE) if "landlock" in wanted else ()
-    mapped = int(read_own(process, "self/statm").split()[0]) * resource.getpagesize()
-    return Jail(places, "namespaces" in wanted, uid, "landlock" in wanted, program, mapped, bans), layers
+    landlocked = "landlock" in wanted
+    places = landlock.open_places(readable, FIRST_PLACE) if landlocked else ()
+    drivable = landlock.open_places(driven, FIRST_PLACE + len(places)) if landlocked else ()
+    memory = int(read_own(process, "self/statm").split()[DATA if on_cuda else WHOLE]) * resource.getpagesize()
+    return Jail(places, drivable, "namespaces" in wanted, uid, landlocked, program, memory, bans, on_cuda), layers
 
 
 def make_bans(every: list[list[str]]) -> dict[tuple[str, ...], Bans]:

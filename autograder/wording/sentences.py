@@ -216,6 +216,11 @@ SENTENCES = (
     N_("It calls itself without coming to an end."),
     N_("A function must return its answer, and not end the program."),
     N_("There is no screen when it is graded: leave windows out."),
+    N_("On a GPU this line fails: one of its tensors lies on the CPU."),
+    N_(
+        "A new tensor belongs where its neighbours are: `device=x.device`, `x.new_zeros(...)`, `torch.zeros_like(x)`; a "
+        "constant of a module belongs in a buffer."
+    ),
     N_("Only what the handout names and Python's standard library can be imported."),
     N_("Other processes, folders and the network are closed to it when it is graded."),
     N_("Your answer is not what this check can work with."),

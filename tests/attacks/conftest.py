@@ -283,7 +283,7 @@ class Arena:
 
     def zygote(self) -> Any:
         """Return the zygote that runs."""
-        return self.pipeline._workshop._zygotes[0]
+        return self.pipeline._workshop._zygotes["cpu"]
 
 
 def _lasts(path: Path) -> bool:

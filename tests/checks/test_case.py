@@ -39,6 +39,59 @@ def cases(bench: Bench, function: Function, ids: Iterable[str] = ("",), **change
     return run.finish()
 
 
+# --- devices ---------------------------------------------------------------------------------------------------------
+
+COMPLAINT = "Expected all tensors to be on the same device, but found at least two devices, cuda:0 and cpu!"
+
+
+def on_a_device(bench: Bench, edited: Callable[..., str], local: Local, complaint: str) -> tuple[Bench, list[str]]:
+    """A bench whose student raises `complaint` on a make-believe CUDA, and the devices on which it was opened."""
+    there, _ = local(bench.assignment, edited(("return 2 * x", f"raise RuntimeError({complaint!r})")))
+    opened: list[str] = []
+
+    def open_student(wish: Wish) -> Any:
+        opened.append(wish.device)
+        return (there if wish.device == "cuda" and complaint else bench).open_student(wish)
+
+    return replace(bench, open_student=open_student, device="cuda"), opened
+
+
+def test_what_passes_on_a_device_is_not_tried_elsewhere(local_bench: Local, tiny: Assignment, edited: Any) -> None:
+    """One worker, and the result says where it computed."""
+    bench, opened = on_a_device(local_bench(tiny)[0], edited, local_bench, "")
+    result = cases(bench, doubles)
+    assert (result.outcome, result.device, opened) == (Outcome.PASSED, "cuda", ["cuda"])
+
+
+def test_a_tensor_left_on_the_cpu_fails_at_its_line(local_bench: Local, tiny: Assignment, edited: Any) -> None:
+    """That is the one thing that fails on a GPU alone; the line is named, and the CPU is not asked."""
+    bench, opened = on_a_device(local_bench(tiny)[0], edited, local_bench, COMPLAINT)
+    result = cases(bench, doubles)
+    assert (result.outcome, result.earned, result.device, set(opened)) == (Outcome.FAILED, 0, "cuda", {"cuda"})
+    assert result.finding is not None
+    line = edited().split("\n").index("    return 2 * x") + 1
+    assert result.finding.where == f"tiny.py, line {line}, in double"
+    assert "On a GPU this line fails" in result.finding.message
+    assert "device=x.device" in result.finding.hint
+
+
+def test_what_only_a_device_does_otherwise_costs_nothing(local_bench: Local, tiny: Assignment, edited: Any) -> None:
+    """Any other failure is tried on the CPU, whose answer counts."""
+    bench, opened = on_a_device(local_bench(tiny)[0], edited, local_bench, "an operator that CUDA does not have")
+    result = cases(bench, doubles)
+    assert (result.outcome, result.device, opened) == (Outcome.PASSED, "cpu", ["cuda", "cuda", "cpu"])
+
+
+def test_wrong_work_is_wrong_on_a_device(local_bench: Local, tiny: Assignment, edited: Any) -> None:
+    """It fails on both, and what is kept to diagnose was computed on the CPU."""
+    kept: list[Any] = []
+    wrong, _ = local_bench(tiny, edited(("return 2 * x", "return 3 * x")), transcribe=kept.append)
+    bench, opened = on_a_device(wrong, edited, local_bench, "")
+    result = cases(bench, doubles)
+    assert (result.outcome, result.device, opened) == (Outcome.FAILED, "cpu", ["cuda", "cuda", "cpu", "cpu"])
+    assert [len(transcript.sessions) for transcript in kept] == [1]
+
+
 # --- precisions ------------------------------------------------------------------------------------------------------
 
 
