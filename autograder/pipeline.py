@@ -49,7 +49,7 @@ from autograder.records import (
     Submission,
 )
 from autograder.release import stub_files
-from autograder.sandbox.cards import Card
+from autograder.sandbox.cards import Card, named
 from autograder.sandbox.faults import ChildEnded, StudentFault
 from autograder.secret import fingerprint
 from autograder.workshop import Workshop, bans_of
@@ -69,15 +69,8 @@ class Settings:
     ledger: Path
     datasets_digest: str
     device: str = "cpu"
-    """Where submissions compute: cpu or cuda."""
     cards: tuple[Card, ...] = ()
     """The CUDA devices to use; one submission at a time on each."""
-
-    @property
-    def device_words(self) -> str:
-        """The device as results name it, with what kinds of cards there are: `cuda (NVIDIA A100)`."""
-        kinds = ", ".join(sorted({card.name for card in self.cards}))
-        return f"{self.device} ({kinds})" if kinds else self.device
 
 
 @dataclass(frozen=True, slots=True)
@@ -233,7 +226,7 @@ class Pipeline:
     def _run_info(self, job: Job) -> RunInfo:
         used = self.settings
         own = torch.__version__, __version__, fingerprint(job.secret)
-        return RunInfo(used.confinement, used.layers, used.missing, used.device_words, *own)
+        return RunInfo(used.confinement, used.layers, used.missing, named(used.device, used.cards), *own)
 
     def _keys(self, job: Job, work: EarlierWork = NOTHING_EARLIER) -> dict[str, str]:
         """The key of each check's measurement, made once a submission."""
@@ -257,7 +250,7 @@ class Pipeline:
                     solution=self._solution,
                     datasets={"course_data": used.datasets_digest},
                     sandbox={**sandbox, "bans": " ".join(bans_of(self.assignment, check))},
-                    device=used.device_words,
+                    device=named(used.device, used.cards),
                     torch=torch.__version__,
                     engine=ENGINE,
                     secret_sha256=secret_sha256,

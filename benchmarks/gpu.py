@@ -156,7 +156,8 @@ def main() -> int:
     options = parser.parse_args()
     used = {name: settings(name, options.device, Path()) for name in options.assignments}
     first = next(iter(used.values()))
-    print(f"torch {torch.__version__} on {first.device_words}; {first.confinement}: {', '.join(first.layers)}")
+    where = cards.named(first.device, first.cards)
+    print(f"torch {torch.__version__} on {where}; {first.confinement}: {', '.join(first.layers)}")
     chosen = [each for each in programs(options.assignments, options.styles) if each.kind in options.kinds]
     with ProcessPoolExecutor(options.jobs, multiprocessing.get_context("spawn")) as pool:
         graded = pool.map(grade, chosen, [used[program.assignment] for program in chosen])

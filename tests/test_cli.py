@@ -203,7 +203,7 @@ def test_one_process_grades_on_each_card(tiny_course: Path, monkeypatch: pytest.
     monkeypatch.setattr(cards, "survey", lambda _: tuple(found))
     desk = Desk.at(tiny_course, "t1_tiny", Confinement.BEST_EFFORT, 16, "cuda")
     assert desk.workers == 2
-    assert desk.settings(Path("ledger")).device_words == "cuda (A card)"
+    assert cards.named(desk.settings(Path("ledger")).device, desk.cards) == "cuda (A card)"
 
 
 def test_an_interrupt_says_that_nothing_is_lost(

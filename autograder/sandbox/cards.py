@@ -87,6 +87,12 @@ def usable(found: Mapping[str, object], visible: str) -> tuple[Card, ...]:
     raise DeviceMissing(f"torch {found['torch']} finds no CUDA device on this machine: {why}. {_OTHERWISE}")
 
 
+def named(device: str, cards: tuple[Card, ...]) -> str:
+    """Return the device as results name it, with what kinds of cards there are: `cuda (NVIDIA A100)`."""
+    kinds = ", ".join(sorted({card.name for card in cards}))
+    return f"{device} ({kinds})" if kinds else device
+
+
 def usable_layers(layers: tuple[str, ...], uid: int) -> tuple[str, ...]:
     """Return those of the layers that CUDA works in: who is not root cannot give a child the /proc that it needs."""
     return layers if uid == 0 else tuple(name for name in layers if name != "namespaces")

@@ -218,8 +218,8 @@ SENTENCES = (
     N_("There is no screen when it is graded: leave windows out."),
     N_("On a GPU this line fails: one of its tensors lies on the CPU."),
     N_(
-        "A new tensor belongs where its neighbours are: `device=x.device`, `x.new_zeros(...)`, `torch.zeros_like(x)`; a "
-        "constant of a module belongs in a buffer."
+        "A new tensor belongs where its neighbours are: `device=x.device`, `x.new_zeros(...)`, `torch.zeros_like(x)`; "
+        "a constant of a module belongs in a buffer."
     ),
     N_("Only what the handout names and Python's standard library can be imported."),
     N_("Other processes, folders and the network are closed to it when it is graded."),
