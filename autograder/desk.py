@@ -53,8 +53,8 @@ class Desk:
     def at(start: Path, assignment: str, confinement: Confinement, jobs: int | None, device: str = "cpu") -> Desk:
         """Return the desk for an assignment.
 
-        Raises ConfinementMissing, UsageError, ConfigurationError, and DeviceMissing where `device` is not there. What the
-        doctor found on this machine counts as a missing piece: it is known to confine less than it says.
+        Raises ConfinementMissing, UsageError, ConfigurationError, and DeviceMissing where `device` is not there. What
+        the doctor found on this machine counts as a missing piece: it is known to confine less than it says.
         """
         from autograder.doctor import holding_back, last
         from autograder.sandbox import cards
