@@ -35,8 +35,7 @@ _WHOLES = (torch.int64, torch.int32, torch.int16, torch.int8, torch.uint8)
 _BOOL, _WHOLE, _REAL = "True and False", "whole numbers", "real numbers"
 TIMES_ALLOWED = "largest error / allowed"
 """The figure that a wrong answer leaves: by how much it failed."""
-_AROUND = 3
-"""Values on either side of the first difference that a TA sees."""
+_AROUND = 3  # values on either side of the first difference that a TA sees
 
 
 @dataclass(frozen=True, slots=True)
