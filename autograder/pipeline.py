@@ -61,16 +61,14 @@ Report = Callable[[CheckResult], None]
 class Settings:
     """Everything that a process needs to grade submissions of one assignment."""
 
-    folder: Path
-    """The assignment's folder in solutions/."""
+    folder: Path  # of the assignment, in solutions/
     confinement: Confinement
     layers: tuple[str, ...]
     missing: tuple[str, ...]
     ledger: Path
     datasets_digest: str
     device: str = "cpu"
-    cards: tuple[Card, ...] = ()
-    """The CUDA devices to use; one submission at a time on each."""
+    cards: tuple[Card, ...] = ()  # the CUDA devices to use, one submission at a time on each
 
 
 @dataclass(frozen=True, slots=True)
@@ -224,8 +222,7 @@ class Pipeline:
         return without
 
     def _run_info(self, job: Job) -> RunInfo:
-        used = self.settings
-        own = torch.__version__, __version__, fingerprint(job.secret)
+        used, own = self.settings, (torch.__version__, __version__, fingerprint(job.secret))
         return RunInfo(used.confinement, used.layers, used.missing, named(used.device, used.cards), *own)
 
     def _keys(self, job: Job, work: EarlierWork = NOTHING_EARLIER) -> dict[str, str]:
