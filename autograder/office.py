@@ -10,15 +10,21 @@ from pathlib import Path
 import click
 
 from autograder.errors import AutograderError
-from autograder.options import course_option, device_option, explained, jobs_option, json_option, sandbox_option
+from autograder.options import (
+    course_option,
+    device_option,
+    explained,
+    jobs_option,
+    json_option,
+    sandbox_option,
+    who_option,
+)
 from autograder.records import Confinement
-
-who_option = click.option("--who", default=None, help="Who decides; by default the name of your account here.")
 
 
 def add_to(group: click.Group) -> None:
     """Add these verbs to the command."""
-    for verb in (marks, extend, excuse, mark, request, answer, review, regrade, sync):
+    for verb in (marks, extend, excuse, mark, request, answer, review, regrade):
         group.add_command(verb)
 
 
@@ -272,30 +278,3 @@ def regrade(
     for student, grade in after.items():
         write_grade(folder / f"{student}.json", grade)
     click.echo(f"written: {len(after)} results in {folder}", err=True)
-
-
-@click.command()
-@click.argument("assignment")
-@click.option(
-    "--take",
-    type=click.Choice(["formgrader", "marks.jsonl"]),
-    default=None,
-    help="Which side goes before where both were changed; by default such decisions are listed and stay as they are.",
-)
-@who_option
-@course_option
-@json_option
-@explained
-def sync(assignment: str, take: str | None, who: str | None, course_root: Path, as_json: bool) -> None:
-    """Bring marks and comments from formgrader into marks.jsonl, and grades and reports into nbgrader's gradebook."""
-    from autograder.course import find_course
-    from autograder.gradebook.deciding import author_of
-    from autograder.nbcourse.desk import sync as bring_together
-    from autograder.nbcourse.merging import Side
-    from autograder.nbcourse.shown import as_data, in_words
-
-    root = find_course(course_root)
-    author = author_of(who or "formgrader", datetime.now(UTC), root)
-    found = bring_together(root, assignment, author, take=Side(take) if take else None)
-    click.echo(json.dumps(as_data(found), ensure_ascii=False) if as_json else in_words(assignment, found))
-    sys.exit(1 if found.conflicts else 0)

@@ -91,3 +91,4 @@ sandbox_option = click.option(
     show_default=True,
     help="`required` refuses where the kernel cannot confine; `best-effort` goes on and says so in every result.",
 )
+who_option = click.option("--who", default=None, help="Who decides; by default the name of your account here.")

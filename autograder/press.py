@@ -1,4 +1,4 @@
-"""The verbs `release` and `export`: what goes out to students, and to the programs that carry it to them."""
+"""The verbs `release`, `export` and `sync`: what goes out to students, and to and from the programs that carry it."""
 
 from __future__ import annotations
 
@@ -10,13 +10,14 @@ from pathlib import Path
 import click
 
 from autograder.errors import AutograderError, UsageError
-from autograder.options import course_option, explained, json_option
+from autograder.options import course_option, explained, json_option, who_option
 
 
 def add_to(group: click.Group) -> None:
     """Add these verbs to the command."""
     group.add_command(release)
     group.add_command(export)
+    group.add_command(sync)
 
 
 @click.command()
@@ -155,3 +156,30 @@ def export(
         click.echo(words, err=True)
     click.echo(f"{done.count} marks written to {done.path}")
     sys.exit(AutograderError.exit_code if book.broken else 0)
+
+
+@click.command()
+@click.argument("assignment")
+@click.option(
+    "--take",
+    type=click.Choice(["formgrader", "marks.jsonl"]),
+    default=None,
+    help="Which side goes before where both were changed; by default such decisions are listed and stay as they are.",
+)
+@who_option
+@course_option
+@json_option
+@explained
+def sync(assignment: str, take: str | None, who: str | None, course_root: Path, as_json: bool) -> None:
+    """Bring marks and comments from formgrader into marks.jsonl, and grades and reports into nbgrader's gradebook."""
+    from autograder.course import find_course
+    from autograder.gradebook.deciding import author_of
+    from autograder.nbcourse.desk import sync as bring_together
+    from autograder.nbcourse.merging import Side
+    from autograder.nbcourse.shown import as_data, in_words
+
+    root = find_course(course_root)
+    author = author_of(who or "formgrader", datetime.now(UTC), root)
+    found = bring_together(root, assignment, author, take=Side(take) if take else None)
+    click.echo(json.dumps(as_data(found), ensure_ascii=False) if as_json else in_words(assignment, found))
+    sys.exit(1 if found.conflicts else 0)

@@ -83,7 +83,7 @@ def test_patchify_sizes(student, reference, draw, batch, channels, height, width
 @points(2)
 @needs("test_patchify")
 @hint("// drops what is left over. Is a picture that is cut off a picture that fits?")
-@pytest.mark.parametrize(("height", "width"), [(4, 7), (7, 4)])
+@pytest.mark.parametrize(("height", "width"), [(4, 7), (7, 4), (5, 7), (6, 7)])
 def test_patchify_refuses_leftovers(student, draw, height, width):
     """`patchify` refuses pictures that its patches do not fill."""
     valid = (draw(2, 3, 4, 6), 2)
