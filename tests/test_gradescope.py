@@ -138,7 +138,8 @@ def test_wrong_crashing_and_endless_work(bundled: Callable[..., Path], lent: Non
     assert scores(wrong)["test_double"] == 0
     (test,) = [test for test in wrong["tests"] if test["extra_data"]["id"] == "test_double"]
     assert (test["status"], test["max_score"], test["extra_data"]["outcome"]) == ("failed", 10, "failed")
-    assert "Count again." in test["output"]
+    assert "Hint: Twice is two times." in test["output"]  # what the mistake is comes after the due date
+    assert "Count again." not in test["output"]
     crash = graded(root, edited(("return 2 * x", "import os; os.abort()")), metadata())
     assert [t["extra_data"]["outcome"] for t in crash["tests"] if t["extra_data"]["id"] == "test_double"] == ["crashed"]
     endless = graded(root, edited(("return 2 * x", "while True: pass")), metadata())

@@ -47,7 +47,9 @@ def helper() -> Iterator[Helper]:
 def test_it_says_where_things_are_and_how_they_look(helper: Helper) -> None:
     """The last definition counts, decorators belong to it, and runs of colours cover the lines."""
     answer = helper({"files": {"tiny.py": CODE}})
-    assert answer["places"] == {"first": ["tiny.py", 18, 19], "Second": ["tiny.py", 12, 15]}
+    assert answer["places"] == {
+        "first": ["tiny.py", 18, 19], "Second": ["tiny.py", 12, 15], "Second.forward": ["tiny.py", 14, 15],
+    }  # fmt: skip
     assert answer["docstrings"] == {"tiny.py": [[5, 8]]}
     lines = CODE.split("\n")
     assert len(answer["runs"]["tiny.py"]) == len(lines)

@@ -57,10 +57,13 @@ def read_sheet(path: Path) -> Sheet:
 
 def written(sheet: Sheet) -> bytes:
     """The file's bytes."""
-    text = io.StringIO(newline="")
     quoting: Literal[0, 1] = csv.QUOTE_ALL if sheet.quote_all else csv.QUOTE_MINIMAL
-    csv.writer(text, delimiter=sheet.delimiter, lineterminator=sheet.newline, quoting=quoting).writerows(sheet.rows)
-    return (_BOM * sheet.bom + text.getvalue()).encode("utf-8", "backslashreplace")
+    lines = []
+    for row in sheet.rows:
+        line = io.StringIO(newline="")  # ended with both, else Python leaves a cell with a carriage return unquoted
+        csv.writer(line, delimiter=sheet.delimiter, lineterminator="\r\n", quoting=quoting).writerow(row)
+        lines.append(line.getvalue().removesuffix("\r\n") + sheet.newline)
+    return (_BOM * sheet.bom + "".join(lines)).encode("utf-8", "backslashreplace")
 
 
 def harmless(cell: str) -> str:

@@ -55,7 +55,7 @@ def graded(tmp_path_factory: pytest.TempPathFactory, write_tiny: Callable[..., P
 
     def lent(settings: Any) -> Pipeline:
         made.append(Pipeline(settings))
-        made[-1]._workshop.zygote = sandboxes.zygote  # type: ignore[method-assign]
+        made[-1]._workshop.zygote = lambda *_: sandboxes.zygote()  # type: ignore[method-assign]
         made[-1].close = lambda: None  # type: ignore[method-assign]
         return made[-1]
 
@@ -69,6 +69,7 @@ def graded(tmp_path_factory: pytest.TempPathFactory, write_tiny: Callable[..., P
         found = Graded()
         found.said = CliRunner().invoke(main, command, env={"COLUMNS": "200"})
         found.again = CliRunner().invoke(main, [*command, "--json"])
+    assert found.again.stdout, found.said.output + found.again.output
     found |= {each["student"]: each for each in json.loads(found.again.stdout)}
     return found
 
