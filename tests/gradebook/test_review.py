@@ -26,6 +26,8 @@ from autograder.records import Diagnosis, Evidence, Finding, Outcome
 FAILED = Outcome.FAILED
 AUTHOR = Author("lee", datetime(2027, 3, 24, tzinfo=UTC))
 SLOWEST_S = 90.0
+STILL_S = 0.3
+"""A screen that does not change for so long waits for a key."""
 
 
 def close(times: float = 3.0, message: str = "wrong values") -> dict[str, Any]:
@@ -226,8 +228,12 @@ def sitting(request: pytest.FixtureRequest, course: Any) -> Iterator[Callable[[s
         while words not in (screen := terminal.screen())[seen:]:
             assert time.monotonic() < deadline, f"{words!r} did not come:\n{screen[-3000:]}"
             time.sleep(0.1)
+        time.sleep(STILL_S)
         seen += screen[seen:].index(words) + len(words)
         if keys:
+            while (now := terminal.screen()) != screen:  # what is typed before it asks is thrown away
+                screen = now
+                time.sleep(STILL_S)
             terminal.type(keys)
         return str(screen)
 
