@@ -10,7 +10,6 @@ import hashlib
 import os
 import subprocess
 import sys
-import sysconfig
 import tempfile
 import textwrap
 from collections import Counter
@@ -95,10 +94,9 @@ def _one(process: ZygoteProcess, attack: str, name: str) -> dict[str, bool]:
 
 def _clear_away() -> None:
     """Remove what attacks write outside their own folder where nothing stops them."""
-    library = Path(os.__file__).parent
     for path in (
         Path("/pwned"), Path("/var/tmp/pwned"), Path("/dev/shm/pwned"), Path.cwd() / "pwned",  # noqa: S108
-        library / "pwned.py", Path(sys.prefix, "lib", "pwned.pth"), Path(sysconfig.get_path("stdlib")) / "pwned.py",
+        Path(os.__file__).parent / "pwned.py", Path(sys.prefix, "lib", "pwned.pth"),
     ):  # fmt: skip
         with suppress(OSError):
             path.unlink()

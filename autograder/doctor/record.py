@@ -12,6 +12,7 @@ from pathlib import Path
 from pydantic import TypeAdapter, ValidationError
 
 from autograder import ENGINE
+from autograder.ledger import write_whole
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,12 +66,9 @@ def record_file(environment: Mapping[str, str]) -> Path:
 
 
 def remember(found: Examination, environment: Mapping[str, str] = os.environ) -> Path:
-    """Keep an examination as the last one, and return where. Raises OSError."""
+    """Keep an examination as the last one, and return where. LedgerError where the disk refuses."""
     path = record_file(environment)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    fresh = path.with_suffix(".new")
-    fresh.write_bytes(_EXAMINATION.dump_json(found, indent=1) + b"\n")
-    fresh.replace(path)
+    write_whole(path, _EXAMINATION.dump_json(found, indent=1) + b"\n")
     return path
 
 

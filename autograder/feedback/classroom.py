@@ -78,13 +78,12 @@ def _columns(setting: Setting, grades: Sequence[Grade]) -> tuple[Column, ...]:
         [id_ for part in setting.parts for id_ in part.checks] + [r.id for grade in grades for r in grade.results]
     )
     part_of = {id_: part.heading or part.name for part in setting.parts for id_ in part.checks}
-    setting_points = {id_: check.points for id_, check in checks.items()}
     outcomes: dict[str, list[Outcome]] = defaultdict(list)
     for result in _results(grades):
         outcomes[result.id].append(result.outcome)
     columns = []
     for number, id_ in enumerate(ids, 1):
-        check, ended, points = checks.get(id_), outcomes[id_], setting_points.get(id_, 0)
+        check, ended = checks.get(id_), outcomes[id_]
         passed, not_run, ours = (
             ended.count(outcome) for outcome in (Outcome.PASSED, Outcome.SKIPPED, Outcome.GRADER_ERROR)
         )
@@ -94,7 +93,7 @@ def _columns(setting: Setting, grades: Sequence[Grade]) -> tuple[Column, ...]:
                 id=id_,
                 title=setting.wording.written(check.title) if check else id_,
                 part=part_of.get(id_, ""),
-                points=points,
+                points=check.points if check else 0,
                 public=bool(check and check.public),
                 passed=passed,
                 failed=len(ended) - passed - not_run - ours,

@@ -9,7 +9,6 @@ from datetime import datetime
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
-from autograder.course import load_course, load_extensions
 from autograder.course.translation import wording_of
 from autograder.errors import LedgerError, UsageError
 from autograder.feedback.audience import Audience, Sight
@@ -21,7 +20,8 @@ from autograder.feedback.plain import Format, plain
 from autograder.feedback.render import class_html, submission_html
 from autograder.feedback.setting import Setting
 from autograder.feedback.submission import page_of
-from autograder.gradebook import open_book
+from autograder.feedback.view import SubmissionPage
+from autograder.gradebook import Book, open_book
 from autograder.gradebook.marks import Mark
 from autograder.gradebook.queue import Item, queue
 from autograder.intake import files_digest
@@ -54,18 +54,19 @@ def setting_for(
     language: str | None = None,
 ) -> Setting:
     """What the pages of one run share; `now` is aware, None the course's own language. Raises ConfigurationError."""
-    course = load_course(root)
+    book = open_book(root)
+    course = book.course
     due = next((term.due for term in course.terms if term.id == assignment.id), None)
-    granted = [each for each in load_extensions(course) if each.assignment == assignment.id]
+    granted = [each for each in book.granted if each.assignment == assignment.id]
     extended = {each.student: each.until for each in granted if each.until is not None}
     sight = Sight(audience, now.astimezone(ZoneInfo(course.timezone)), due, published, explained)
     student_sight = replace(sight, audience=Audience.STUDENT)
     changes = {} if audience is Audience.STUDENT else {each.id: change(each.edits) for each in mistakes(assignment)}
     wording = wording_of(assignment.folder, language or course.language)
     parts = parts_of(assignment, wording.language)
-    marks = _marks(root, assignment.id, now)
+    marks = _marks(book, assignment.id, now)
     return Setting(
-        course.title, wording, assignment, parts, sight, student_sight, changes, extended, mark_of=marks, root=root
+        course.title, wording, assignment, parts, sight, student_sight, changes, extended, book=book, mark_of=marks
     )
 
 
@@ -105,7 +106,7 @@ def write_report(
         pages = [_write_class(setting, results, chosen, out)]
         done(pages[0].name)
     else:
-        pages = list(_write_submissions(setting, results, chosen, out / setting.sight.audience.value, done, form))
+        pages = list(_write_submissions(setting, chosen, out / setting.sight.audience.value, done, form))
     shown = remarks_on(setting) if setting.sight.audience is Audience.STUDENT else ()
     return Written(tuple(pages), tuple(problems), tuple(shown))
 
@@ -148,9 +149,8 @@ def _bands(grades: Sequence[Grade]) -> dict[str, Band]:
     return {id_: band for id_, each in curves.items() if (band := band_of(each))}
 
 
-def _marks(root: Path, assignment: str, now: datetime) -> Callable[[Grade], Mark | None]:
-    """Looks up what a grade counts for; the gradebook is read once, and says nothing of results of another folder."""
-    book = open_book(root)
+def _marks(book: Book, assignment: str, now: datetime) -> Callable[[Grade], Mark | None]:
+    """Looks up what a grade counts for; the gradebook says nothing of results of another folder."""
     known = book.grades.get(assignment, {})
 
     def mark_of(grade: Grade) -> Mark | None:
@@ -187,15 +187,15 @@ def _write_class(setting: Setting, results: Path, chosen: list[tuple[Path, Grade
 
 def _waiting(setting: Setting, grades: Sequence[Grade]) -> Iterator[Item]:
     """What waits for a human, of the grades at hand with what the gradebook knows of decisions about them."""
-    book = open_book(setting.root)
+    if setting.book is None:
+        return
     own = {grade.student: grade for grade in grades}
-    shown = replace(book, grades={setting.assignment.id: own})
+    shown = replace(setting.book, grades={setting.assignment.id: own})
     yield from (item for item in queue(shown, (setting.assignment.id,)) if item.student in own)
 
 
 def _write_submissions(
     setting: Setting,
-    results: Path,
     chosen: list[tuple[Path, Grade]],
     out: Path,
     done: Callable[[str], None],
@@ -203,11 +203,16 @@ def _write_submissions(
 ) -> Iterator[Path]:
     with Helper("autograder.feedback.colours") as colours:
         for path, grade in chosen:
-            files = files_of(handed_in_file(results, path.stem), grade)
-            page = page_of(setting, grade, Source(files, colours), sorted(files), str(path))
+            page = page_from(setting, path, grade, colours)
             text = submission_html(page) if form is Format.HTML else plain(page, form)
             yield _write(out / f"{path.stem}.{form}", text)
             done(path.stem)
+
+
+def page_from(setting: Setting, path: Path, grade: Grade, colours: Helper) -> SubmissionPage:
+    """The page of the result in `path`, with what was handed in beside it."""
+    files = files_of(handed_in_file(path.parent, path.stem), grade)
+    return page_of(setting, grade, Source(files, colours), sorted(files), str(path))
 
 
 def files_of(path: Path, grade: Grade) -> dict[str, bytes]:

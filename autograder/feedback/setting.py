@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
-from pathlib import Path
 
 from autograder.feedback.audience import Sight
 from autograder.feedback.curve import Band
 from autograder.feedback.parts import Part
 from autograder.feedback.text import clipped
+from autograder.gradebook import Book
 from autograder.gradebook.marks import Mark
 from autograder.records import Assignment, Grade
 from autograder.wording import Wording
@@ -36,8 +36,8 @@ class Setting:
     """Student -> until when they may hand in, aware, where that is not the due date of all."""
     bands: Mapping[str, Band] = field(default_factory=dict)
     """Check -> where the training curves of right submissions lie."""
-    root: Path = Path()
-    """Of the course."""
+    book: Book | None = None
+    """The course's gradebook, as it was when the run began."""
     mark_of: Callable[[Grade], Mark | None] = lambda _: None
     """What a submission counts for after lateness, and what people said of it; None: nobody knows (yet)."""
 

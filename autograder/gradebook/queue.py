@@ -49,13 +49,14 @@ class Item:
 
 def queue(book: Book, assignments: Sequence[str] = ()) -> tuple[Item, ...]:
     """What waits, requests first; of all assignments unless some are named."""
+    by_hand, looked_at = book.decided, _looked_at(book)
     found = [
         item
         for id_, grades in book.grades.items()
         if not assignments or id_ in assignments
         for grade in grades.values()
-        for item in _of(grade, book.decided.get((id_, grade.student), NOTHING_DECIDED))
-        if not _looked_at(book, item)
+        for item in _of(grade, by_hand.get((id_, grade.student), NOTHING_DECIDED))
+        if (item.assignment, item.student, item.check, item.words) not in looked_at
     ]
     asked = [
         Item(Why.REQUEST, each.assignment, each.student, each.check, each.value or "", each.number)
@@ -104,13 +105,12 @@ def close_call(result: CheckResult) -> str:
     return f"the largest error is {times:.2g} times what is allowed" if times and times <= CLOSE_VALUES else ""
 
 
-def _looked_at(book: Book, item: Item) -> bool:
-    """Whether somebody looked at exactly this and left it as it is."""
-    return any(
-        entry.kind is EntryKind.LOOKED
-        and (entry.assignment, entry.student, entry.check, entry.value)
-        == (item.assignment, item.student, item.check, item.words)
+def _looked_at(book: Book) -> frozenset[tuple[str, str, str, str | None]]:
+    """What somebody looked at and left as it is: assignment, student, check and the very words."""
+    return frozenset(
+        (entry.assignment, entry.student, entry.check, entry.value)
         for entry in book.entries
+        if entry.kind is EntryKind.LOOKED
     )
 
 

@@ -76,9 +76,9 @@ class Review:
     def run(self) -> int:
         """Go through the queue until it is empty or somebody quits; return how many decisions were made."""
         at = 0
-        while items := self._waiting():
+        while items := queue(book := self._book(), self.assignments):
             at %= len(items)
-            self._show(items[at], at + 1, len(items))
+            self._show(book, items[at], at + 1, len(items))
             key = self._key(items[at])
             if key == "q":
                 break
@@ -90,17 +90,13 @@ class Review:
             self.console.print("nothing waits for a human")
         return self.decisions
 
-    def _waiting(self) -> tuple[Item, ...]:
-        return queue(self._book(), self.assignments)
-
     def _book(self) -> Book:
         return open_book(self.root)
 
     def _say(self, words: str, most: int = 600) -> None:
         self.console.print(escape(shown(words, most)), soft_wrap=True)
 
-    def _show(self, item: Item, number: int, count: int) -> None:
-        book = self._book()
+    def _show(self, book: Book, item: Item, number: int, count: int) -> None:
         self.console.rule(escape(shown(f"{number} of {count}: {WORDS[item.why]}", 80)))
         self._say(", ".join(filter(None, (item.student, item.assignment, item.check))))
         self._say(item.words)

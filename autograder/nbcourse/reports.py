@@ -8,14 +8,11 @@ from pathlib import Path
 
 import nbformat
 
-from autograder.feedback.excerpts import Source
 from autograder.feedback.pieces import Excerpt
 from autograder.feedback.render import fragment, submission_html
-from autograder.feedback.report import files_of
+from autograder.feedback.report import page_from
 from autograder.feedback.setting import Setting
-from autograder.feedback.submission import page_of
 from autograder.feedback.view import PartShown, Shown, SubmissionPage
-from autograder.ledger import handed_in_file
 from autograder.limited import Helper
 from autograder.nbcourse.carrier import Report, graded_notebook
 from autograder.nbcourse.rubric import Item, items_of
@@ -57,9 +54,7 @@ class Reporter:
         return submission_html(self._page(grade))
 
     def _page(self, grade: Grade) -> SubmissionPage:
-        files = files_of(handed_in_file(self.results, grade.student), grade)
-        where = str(self.results / f"{grade.student}.json")
-        return page_of(self.setting, grade, Source(files, self.colours), sorted(files), where)
+        return page_from(self.setting, self.results / f"{grade.student}.json", grade, self.colours)
 
     def _notebook(self, grade: Grade, page: SubmissionPage, mark: Sequence[str], answer: str, link: str) -> str:
         shown = {check.id: (check, part) for part in page.parts for check in part.checks}

@@ -65,10 +65,7 @@ class Template:
 
 def start(jail: Jail, process: int) -> Template:
     """Fork the template, for good; it ends with the calling process. Call it with a single thread."""
-    threads = os.open("self/task", os.O_RDONLY | os.O_DIRECTORY, dir_fd=process)
-    alone = len(os.listdir(threads)) == 1
-    assert alone, "the zygote must be single-threaded to fork safely"
-    os.close(threads)
+    assert count_threads(process) == 1, "the zygote must be single-threaded to fork safely"
     ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     pid: int = _LIBC.fork()
     if pid == 0:
@@ -83,6 +80,15 @@ def read_own(process: int, name: str) -> str:
     """Return a file of /proc about this process, through a descriptor that outlives the old root."""
     with open(os.open(name, os.O_RDONLY, dir_fd=process), encoding="utf-8") as file:
         return file.read()
+
+
+def count_threads(process: int) -> int:
+    """Return how many threads this process has, through a descriptor of /proc."""
+    threads = os.open("self/task", os.O_RDONLY | os.O_DIRECTORY, dir_fd=process)
+    try:
+        return len(os.listdir(threads))
+    finally:
+        os.close(threads)
 
 
 def die_with_parent() -> None:

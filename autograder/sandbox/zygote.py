@@ -28,10 +28,12 @@ from autograder.sandbox import devices, landlock, namespaces, pages, rehearsal, 
 from autograder.sandbox.bans import Bans, install
 from autograder.sandbox.child import Jail, open_streams
 from autograder.sandbox.scratch import clear_away, clear_few
-from autograder.sandbox.template import Template, die_with_parent, read_own
+from autograder.sandbox.template import Template, count_threads, die_with_parent, read_own
 
 MAX_MESSAGE = 65536
 CLEAR_S = 2.0
+BACKWARDS_IMPORT = "sympy"
+"""What torch imports with the first backward pass that is given cotangents."""
 OPTIMIZERS_IMPORT = ("torch._dynamo", "torch._subclasses.fake_tensor")
 """What torch imports with the first optimizer: 1.1 s, and from where a locked child may not read."""
 FIRST_PLACE = 200
@@ -80,21 +82,14 @@ def warm_up(preload: list[str], *, trains: bool) -> None:
     import torch
 
     torch.set_num_threads(1)
-    for name in (
-        "sympy",
-        *(OPTIMIZERS_IMPORT if trains else ()),
-        *preload,
-    ):  # backward, with cotangents, needs the first
-        with devices.untouched():
+    with devices.untouched():
+        for name in (BACKWARDS_IMPORT, *(OPTIMIZERS_IMPORT if trains else ()), *preload):
             importlib.import_module(name)
 
 
 def leave_threads(process: int) -> None:
     """Go on in a process with a single thread: where there is a GPU, torch's first backward pass starts some."""
-    threads = os.open("self/task", os.O_RDONLY | os.O_DIRECTORY, dir_fd=process)
-    count = len(os.listdir(threads))
-    os.close(threads)
-    if count > 1:
+    if count_threads(process) > 1:
         namespaces.go_on_inside()
 
 

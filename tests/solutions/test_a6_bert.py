@@ -33,7 +33,7 @@ RENAMED = {
     "mlm.norm.": "head_norm.",
     "mlm.bias": "head.bias",
 }
-"""Beginnings and middles of our names and of those below; torch keeps w_q, w_k and w_v in one matrix, in this order."""
+"""Beginnings and middles of our names and of those below, whose head has its matrix from the table of words."""
 
 
 class TorchBert(nn.Module):
@@ -62,34 +62,6 @@ def ours() -> ModuleType:
     return import_apart([SOLUTIONS / "a6_bert", SOLUTIONS / "a5_transformer"], "bert")
 
 
-def drawn(*shape: int, seed: int = 0) -> Tensor:
-    """Float64 numbers from N(0, 1)."""
-    return torch.randn(*shape, dtype=torch.float64, generator=torch.Generator().manual_seed(seed + sum(shape)))
-
-
-def shaken(module: Any) -> Any:
-    """The module in float64 with random parameters."""
-    module.double()
-    with torch.no_grad():
-        for number, parameter in enumerate(module.parameters()):
-            parameter.copy_(0.4 * drawn(*parameter.shape, seed=number))
-    return module
-
-
-def in_torch(state: dict[str, Tensor]) -> dict[str, Tensor]:
-    """Our parameters under the names of `TorchBert`, without the head's matrix, which is the table of words."""
-    renamed = {}
-    for name, value in state.items():
-        if "w_k." in name or "w_v." in name:
-            continue
-        parts = [state[name.replace("w_q.", f"w_{part}.")] for part in "qkv"] if "w_q." in name else [value]
-        theirs = name
-        for mine, other in RENAMED.items():
-            theirs = theirs.replace(mine, other)
-        renamed[theirs] = torch.cat(parts)
-    return renamed
-
-
 def rows() -> tuple[Tensor, Tensor, Tensor]:
     """Ids, segments and mask with padding of different lengths."""
     generator = torch.Generator().manual_seed(3)
@@ -99,10 +71,10 @@ def rows() -> tuple[Tensor, Tensor, Tensor]:
     return ids, ((torch.arange(9) >= lengths // 2) & mask).long(), mask
 
 
-def test_bert_is_torch_s_encoder(ours: ModuleType) -> None:
+def test_bert_is_torch_s_encoder(ours: ModuleType, shaken: Any, renamed: Any) -> None:
     """Both heads' logits at real tokens, the loss, and the gradients of all parameters."""
     mine, theirs = shaken(ours.BertForPreTraining(*SIZES)), TorchBert().double()
-    copied = in_torch(mine.state_dict())
+    copied = renamed(mine.state_dict(), RENAMED)
     theirs.load_state_dict(copied | {"head.weight": copied["words.weight"]})
     ids, segments, mask = rows()
     labels = ids.masked_fill((ids % 3 > 0) | ~mask, -100)
@@ -117,10 +89,10 @@ def test_bert_is_torch_s_encoder(ours: ModuleType) -> None:
         loss.backward()
         gradients.append({name: value.grad for name, value in model.named_parameters()})
     torch.testing.assert_close(answers[0], answers[1], **EXACT)
-    torch.testing.assert_close(in_torch(gradients[0]), gradients[1], **EXACT)
+    torch.testing.assert_close(renamed(gradients[0], RENAMED), gradients[1], **EXACT)
 
 
-def test_classifier_reads_what_was_pretrained(ours: ModuleType) -> None:
+def test_classifier_reads_what_was_pretrained(ours: ModuleType, shaken: Any) -> None:
     """After `load_pretrained` its logits are a linear layer of the pre-trained model's pooled vectors."""
     pretrained = shaken(ours.BertForPreTraining(*SIZES))
     model = shaken(ours.BertForClassification(CLASSES, *SIZES))
@@ -129,7 +101,7 @@ def test_classifier_reads_what_was_pretrained(ours: ModuleType) -> None:
     torch.testing.assert_close(model(*rows()), model.classifier(pooled), **EXACT)
 
 
-def test_gelu_is_torch_s(ours: ModuleType) -> None:
+def test_gelu_is_torch_s(ours: ModuleType, drawn: Any) -> None:
     """The form with erf."""
     x = 5 * drawn(200)
     torch.testing.assert_close(ours.gelu(x), F.gelu(x), **EXACT)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -42,36 +43,19 @@ def ours() -> ModuleType:
     return import_apart([SOLUTIONS / "a7_vit", SOLUTIONS / "a5_transformer"], "vit")
 
 
-def drawn(*shape: int, seed: int = 0) -> Tensor:
-    """Float64 numbers from N(0, 1)."""
-    return torch.randn(*shape, dtype=torch.float64, generator=torch.Generator().manual_seed(seed + sum(shape)))
+@pytest.fixture
+def in_torchvision(renamed: Any) -> Callable[[dict[str, Tensor]], dict[str, Tensor]]:
+    """Puts our parameters under torchvision's names; its patches are a convolution."""
+
+    def under_its_names(state: dict[str, Tensor]) -> dict[str, Tensor]:
+        theirs: dict[str, Tensor] = renamed(state, RENAMED)
+        theirs["conv_proj.weight"] = theirs["conv_proj.weight"].reshape(-1, 3, PATCH, PATCH)
+        return theirs
+
+    return under_its_names
 
 
-def shaken(module: Any) -> Any:
-    """The module in float64 with random parameters."""
-    module.double()
-    with torch.no_grad():
-        for number, parameter in enumerate(module.parameters()):
-            parameter.copy_(0.4 * drawn(*parameter.shape, seed=number))
-    return module
-
-
-def in_torchvision(state: dict[str, Tensor]) -> dict[str, Tensor]:
-    """Our parameters under torchvision's names; its patches are a convolution."""
-    renamed = {}
-    for name, value in state.items():
-        if "w_k." in name or "w_v." in name:
-            continue
-        parts = [state[name.replace("w_q.", f"w_{part}.")] for part in "qkv"] if "w_q." in name else [value]
-        theirs = name
-        for mine, other in RENAMED.items():
-            theirs = theirs.replace(mine, other)
-        renamed[theirs] = torch.cat(parts)
-    renamed["conv_proj.weight"] = renamed["conv_proj.weight"].reshape(-1, 3, PATCH, PATCH)
-    return renamed
-
-
-def test_vit_is_torchvision_s(ours: ModuleType) -> None:
+def test_vit_is_torchvision_s(ours: ModuleType, drawn: Any, shaken: Any, in_torchvision: Any) -> None:
     """Logits, the gradient of the pictures and those of all parameters."""
     mine = shaken(ours.ViT((SIZE, SIZE), PATCH, 3, CLASSES, D, HEADS, D_FF, LAYERS))
     theirs = VisionTransformer(SIZE, PATCH, LAYERS, HEADS, D, D_FF, num_classes=CLASSES).double()
@@ -99,7 +83,9 @@ def test_parameters_are_counted_as_torchvision_has_them(ours: ModuleType) -> Non
 
 
 @pytest.mark.parametrize(("height", "width", "patch"), [(4, 10, 2), (9, 6, 3), (5, 5, 5)])
-def test_unfold_convolution_and_linear_layer_agree(ours: ModuleType, height: int, width: int, patch: int) -> None:
+def test_unfold_convolution_and_linear_layer_agree(
+    ours: ModuleType, height: int, width: int, patch: int, drawn: Any
+) -> None:
     """Three ways to make tokens of patches."""
     images, weight = drawn(2, 3, height, width), drawn(7, 3, patch, patch)
     unfolded = F.unfold(images, patch, stride=patch).transpose(1, 2)
@@ -109,7 +95,7 @@ def test_unfold_convolution_and_linear_layer_agree(ours: ModuleType, height: int
     torch.testing.assert_close(ours.unpatchify(unfolded, patch, height, width), images, rtol=0, atol=0)
 
 
-def test_without_positions_the_order_of_patches_is_nothing(ours: ModuleType) -> None:
+def test_without_positions_the_order_of_patches_is_nothing(ours: ModuleType, drawn: Any, shaken: Any) -> None:
     """With learned ones it is something; `shuffle_patches` is what shuffles."""
     model = shaken(ours.ViT((6, 4), 2, 3, CLASSES, D, HEADS, D_FF, LAYERS)).eval()
     images, order = drawn(2, 3, 6, 4), torch.tensor([4, 0, 5, 1, 3, 2])
@@ -121,7 +107,7 @@ def test_without_positions_the_order_of_patches_is_nothing(ours: ModuleType) -> 
     torch.testing.assert_close(model(images), model(shuffled), **EXACT)
 
 
-def test_positions_of_the_same_grid_stay(ours: ModuleType) -> None:
+def test_positions_of_the_same_grid_stay(ours: ModuleType, drawn: Any) -> None:
     """Interpolation to the size that is there changes nothing; a constant stays a constant on every grid."""
     positions = drawn(1, 13, 5)
     torch.testing.assert_close(ours.interpolate_positions(positions, (3, 4), (3, 4)), positions, **EXACT)

@@ -11,10 +11,7 @@ import hashlib
 import json
 
 from course_data import calendar_words
-from tokenizers import Tokenizer
-from tokenizers.models import WordPiece
-from tokenizers.pre_tokenizers import WhitespaceSplit
-from tokenizers.trainers import WordPieceTrainer
+from word_pieces import trained
 
 PIECES = 520
 """Special pieces, single characters and what was merged from them: most names of months and days in one piece."""
@@ -22,25 +19,15 @@ EXPECTED_DIGEST = "8277dfac2105e124e9bf1427a62c6f58624038006f37bcb1fa13f70671792
 """sha256 of the file."""
 
 
-def trained() -> list[str]:
+def pieces() -> list[str]:
     """The pieces in the order of their ids."""
-    tokenizer = Tokenizer(WordPiece(unk_token="[UNK]"))  # noqa: S106 - a token of text
-    tokenizer.pre_tokenizer = WhitespaceSplit()
     texts = [" ".join(calendar_words.words(day.text)) for day in calendar_words.load("train")]
-    every = [word for text in texts for word in text.split()]
-    letters = {letter for word in every for letter in word}
-    inside = {f"##{letter}" for word in every for letter in word[1:]}
-    # The trainer breaks ties by ids, and gives letters theirs in the order of a hash; told first, they are sorted.
-    first = [*calendar_words.SPECIAL, *sorted(letters), *sorted(inside)]
-    trainer = WordPieceTrainer(vocab_size=PIECES, special_tokens=first, show_progress=False)
-    tokenizer.train_from_iterator(texts, trainer)
-    ids = tokenizer.get_vocab()
-    return sorted(ids, key=ids.__getitem__)
+    return trained(texts, calendar_words.SPECIAL, PIECES)
 
 
 def main() -> None:
     """Write the snapshot and say whether it is the expected one."""
-    text = json.dumps(trained(), ensure_ascii=False, separators=(",", ":")) + "\n"
+    text = json.dumps(pieces(), ensure_ascii=False, separators=(",", ":")) + "\n"
     digest = hashlib.sha256(text.encode()).hexdigest()
     calendar_words.SNAPSHOT.write_text(text, encoding="utf-8")
     print(f"{calendar_words.SNAPSHOT.name}: {len(text.encode())} bytes, sha256 {digest}")

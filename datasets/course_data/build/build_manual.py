@@ -18,10 +18,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from pydoc_data.topics import topics
 
 from course_data import manual
-from tokenizers import Tokenizer
-from tokenizers.models import WordPiece
-from tokenizers.pre_tokenizers import WhitespaceSplit
-from tokenizers.trainers import WordPieceTrainer
+from word_pieces import trained
 
 PIECES = 1500
 """Special pieces, single characters and what was merged from them."""
@@ -75,18 +72,7 @@ def is_test(name: str) -> bool:
 
 def pieces(texts: Iterable[str]) -> list[str]:
     """The pieces of the vocabulary in the order of their ids."""
-    tokenizer = Tokenizer(WordPiece(unk_token="[UNK]"))  # noqa: S106 - a token of text
-    tokenizer.pre_tokenizer = WhitespaceSplit()
-    split = [" ".join(manual.words(text)) for text in texts]
-    every = [word for text in split for word in text.split()]
-    letters = {letter for word in every for letter in word}
-    inside = {f"##{letter}" for word in every for letter in word[1:]}
-    # The trainer breaks ties by ids, and gives letters theirs in the order of a hash; told first, they are sorted.
-    first = [*manual.SPECIAL, *sorted(letters), *sorted(inside)]
-    trainer = WordPieceTrainer(vocab_size=PIECES, special_tokens=first, show_progress=False)
-    tokenizer.train_from_iterator(split, trainer)
-    ids = tokenizer.get_vocab()
-    return sorted(ids, key=ids.__getitem__)
+    return trained([" ".join(manual.words(text)) for text in texts], manual.SPECIAL, PIECES)
 
 
 def main() -> int:
