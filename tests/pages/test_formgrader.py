@@ -16,6 +16,7 @@ from typing import Any
 
 import pytest
 from click.testing import CliRunner
+from playwright.sync_api import expect
 
 from autograder.cli import main
 from autograder.records import Finding, Outcome
@@ -101,7 +102,7 @@ def test_formgrader_shows_and_takes_what_people_do(browser: Any, server: str, co
     page.get_by_text("Submission #1").click()
     score = page.locator("#test_double")
     score.wait_for()
-    assert score.get_attribute("placeholder") == "0"
+    expect(score).to_have_attribute("placeholder", "0", timeout=SLOW)  # formgrader asks for scores once the page stands
     shown = page.locator("#notebook").first.inner_text()
     for words in ("90 of 100", "wrong values, first at [0, 2]: <img src=x", "tiny.py, line 12", "Count again."):
         assert words in shown
