@@ -4,7 +4,8 @@
 
 All figures come from one run and are meant as ratios. Three measurements on a1_rnn:
 
-1. One test function to reaped: fork, jail, load the submission, call it once, judge the answer, end, reap.
+1. One test function to reaped: fork, jail, load the submission, call it once, judge the answer, end, reap; and the same
+   without any jail or ban.
 2. One submission: CPU seconds of judge, zygote and children together, minus the CPU seconds that the same operations
    take when they are replayed from the transcripts in a plain process with one thread (the student's own arithmetic:
    what calls, gradients and training take, without reading the questions and writing the answers).
@@ -39,7 +40,7 @@ from autograder.fleet import grade_all
 from autograder.pipeline import Job, Pipeline, Settings
 from autograder.records import Assignment, Confinement, Limits, Submission
 from autograder.sandbox import loading
-from autograder.sandbox.host import zygote
+from autograder.sandbox.host import ZygoteProcess, zygote
 from autograder.sandbox.means import choose_layers, survey
 from autograder.sandbox.order import Order
 from autograder.sandbox.remote import Session
@@ -60,9 +61,10 @@ def main() -> None:
     torch.set_num_threads(1)
     start_s = interpreter_start_s()
     print(f"an interpreter that imports torch: {start_s:.2f} s of CPU")
-    per_function = function_ms()
+    per_function, without = function_ms()
     ratio = start_s * 1e3 / per_function
     print(f"1. a test function to reaped: median {per_function:.1f} ms (at most 25), {ratio:.0f} times less")
+    print(f"   without jail and bans: {without:.1f} ms; the defences cost {per_function - without:.1f} ms (at most 6)")
     overhead, arithmetic = submission_s(count)
     each = len(assignment().checks) * start_s
     print(f"2. a submission beyond its own arithmetic: {overhead:.2f} core-seconds over {count} (at most 1.0)")
@@ -96,24 +98,34 @@ def own_cpu_s() -> float:
     return time.process_time() + children_cpu_s()
 
 
-def function_ms() -> float:
-    """Milliseconds of wall time from the wish for a child to the child's end, one judged call in between."""
+def function_ms() -> tuple[float, float]:
+    """Milliseconds of wall time from the wish for a child to its end, one judged call in between; and without a jail.
+
+    Medians of forks taken in turn, so that what else the machine does is the same for both.
+    """
+    confined, free = choose_layers(Confinement.REQUIRED, survey()), ()
+    taken: dict[bool, list[float]] = {True: [], False: []}
+    with zygote(confined, bans=[assignment().bans]) as jailed, zygote(free, bans=[()]) as bare:
+        for _ in range(FORKS):
+            taken[True].append(one_function_s(jailed, assignment().bans))
+            taken[False].append(one_function_s(bare, ()))
+    return statistics.median(taken[True]) * 1e3, statistics.median(taken[False]) * 1e3
+
+
+def one_function_s(process: ZygoteProcess, bans: tuple[str, ...]) -> float:
+    """Seconds from the wish for a child to its end."""
     found = assignment()
     source = (FOLDER / found.files[0]).read_text(encoding="utf-8")
-    order = Order({found.files[0]: source}, found.module, "float64", 1, found.bans, (), found.importable)
+    order = Order({found.files[0]: source}, found.module, "float64", 1, bans, (), found.importable)
     weights = [torch.randn(*shape, dtype=torch.float64) for shape in ((3, 5), (3, 7), (7, 5), (7, 7), (7,), (7,))]
     x, h, w_ih, w_hh, b_ih, b_hh = weights
     expected = torch.tanh(x @ w_ih.T + b_ih + h @ w_hh.T + b_hh)
-    taken = []
-    with zygote(choose_layers(Confinement.REQUIRED, survey()), bans=[found.bans]) as process:
-        for _ in range(FORKS):
-            start = time.perf_counter()
-            child = process.fork(order, Limits(), 1)
-            child.wait_loaded()
-            same(Session(child).root.rnn_cell(x, h, w_ih, w_hh, b_ih, b_hh), expected)
-            child.close()
-            taken.append(time.perf_counter() - start)
-    return statistics.median(taken) * 1e3
+    start = time.perf_counter()
+    child = process.fork(order, Limits(), 1)
+    child.wait_loaded()
+    same(Session(child).root.rnn_cell(x, h, w_ih, w_hh, b_ih, b_hh), expected)
+    child.close()
+    return time.perf_counter() - start
 
 
 def settings(ledger: Path) -> Settings:

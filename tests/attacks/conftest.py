@@ -277,6 +277,7 @@ class Arena:
             "limits": [resource.prlimit(pid, kind) for pid in pids for kind in range(16)],
             "descriptors": len(os.listdir("/proc/self/fd")),
             "handlers": [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGALRM)],
+            "shared memory": sorted(os.listdir("/dev/shm")),
             "folder": os.getcwd(),
             "processes": descendants(self.zygote()._process.pid),
         }

@@ -28,6 +28,10 @@ CASES = {
     "many_answers": {FAIL},
     "handle_flood": {FAIL, FULL, SLOW},
     "written_ahead": {SLOW, CRASH, FAIL},
+    "expression": {SLOW},
+    "memory_shared": {FULL, FAIL, CRASH, SLOW},
+    "traceback": {CRASH, FULL, FAIL, SLOW},
+    "descriptors": {NONE},
     "files": {NONE},
     "deep_folders": {NONE},
 }
@@ -58,6 +62,12 @@ def test_an_import_without_end(arena: Any) -> None:
     """All checks time out, after one trial."""
     stood = arena.stand("exhausting/cpu_import", keeps=0, forges=False)
     assert {str(result.outcome) for result in stood.right.results} == {SLOW}
+
+
+def test_importing_everything(arena: Any) -> None:
+    """It takes what time and memory a submission has, and no more; whatever comes of it is told."""
+    stood = arena.stand("exhausting/imports", keeps=None, forges=False)
+    assert {str(result.outcome) for result in stood.right.results} <= {SLOW, FULL, FAIL, NONE}
 
 
 def test_folders_too_deep_to_clear_away(bare_arena: Any) -> None:

@@ -23,6 +23,12 @@ CASES = {
     "realtime_call": BUT_SHIFT,
     "frames": None,
     "later": ALL,
+    "hooks": ALL,
+    "imports": None,
+    "handlers": ALL,
+    "pickles": BUT_SHIFT,
+    "results": ALL,
+    "descriptors": None,
 }
 
 

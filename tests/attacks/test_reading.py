@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-NAMES = ("files", "processes", "memory", "neighbours")
+NAMES = ("files", "processes", "memory", "neighbours", "imports")
 OWN = {"self/environ", "1/environ", "self/mountinfo", "self/mem", "self/fd/3"}
 
 
