@@ -133,7 +133,9 @@ class Workshop:
             bans = dict.fromkeys(names for each in served for names in _bans_in(each))
             preload = dict.fromkeys(module for each in served for module in each.preload)
             trains = any(check.trains_cpu_s is not None for each in served for check in each.checks)
+            memory_mb = max(each.limits.memory_mb + each.limits.scratch_mb for each in served)
             settings: dict[str, Any] = {"preload": preload, "bans": bans, "trains": trains, "device": device}
+            settings["memory_mb"] = memory_mb
             self._zygotes[device] = ZygoteProcess(self.layers, **settings)
         self._zygotes[device].wait_ready()
         return self._zygotes[device]

@@ -15,7 +15,7 @@ from typing import Any, Self
 
 from autograder.errors import SandboxError
 from autograder.records import Limits
-from autograder.sandbox import cards, namespaces, transport
+from autograder.sandbox import cards, cgroups, namespaces, transport
 from autograder.sandbox.devices import CPU, CUDA
 from autograder.sandbox.order import Order
 from autograder.sandbox.scratch import clear_away
@@ -50,7 +50,10 @@ class ZygoteProcess:
         bans: Iterable[Iterable[str]] = ((),),
         trains: bool = True,
         device: str = CPU,
+        memory_mb: int = Limits().memory_mb,
     ) -> None:
+        """`memory_mb`: what one child may have at most, for the group of all of them where the machine has groups."""
+        place = cgroups.given()
         self._folder = tempfile.TemporaryDirectory(prefix="autograder-")
         scratch = Path(self._folder.name)
         self._control, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
@@ -84,18 +87,29 @@ class ZygoteProcess:
                 pass_fds=[theirs.fileno()],
                 stdin=subprocess.DEVNULL,
             )
+        self._group: cgroups.Group | None = None
+        if place:
+            self._join(place, scratch.name, memory_mb)
         self._control.send(json.dumps(settings).encode())
         self._ended: dict[int, tuple[int, float]] = {}
         self._last = 0
         self._ready = False
         self.layers: tuple[str, ...] = ()
 
+    def _join(self, place: Path, name: str, memory_mb: int) -> None:
+        try:
+            self._group = cgroups.make(place, name, memory_mb)
+            self._group.add(self._process.pid)
+        except SandboxError:
+            self.close()
+            raise
+
     def wait_ready(self) -> None:
         """Wait until it can fork. Raises SandboxError where it cannot start."""
         if not self._ready:
             self._control.settimeout(START_S)
             try:
-                self.layers = tuple(self._receive().get("ready", ()))
+                self.layers = (*self._receive().get("ready", ()), *(["cgroup"] if self._group else []))
             except TimeoutError as error:
                 raise SandboxError(f"the sandbox did not start within {START_S:g} s") from error
             self._ready = True
@@ -174,6 +188,8 @@ class ZygoteProcess:
         except subprocess.TimeoutExpired:
             self._process.kill()
             self._process.wait()
+        if self._group:
+            self._group.close()
         with contextlib.suppress(OSError):  # before the folder's own way, which recurses
             clear_away(Path(self._folder.name))
         self._folder.cleanup()
