@@ -2,7 +2,7 @@
 
 What address space and file sizes do not bound is counted there: memory files, shared mappings, page tables, and every
 process whatever its user. Only a folder that is named is used: to enable controllers, processes would have to be moved,
-and whose they are we cannot know. (Linux, Documentation/admin-guide/cgroup-v2.rst, "Delegation", "Core Interface Files")
+and whose they are we cannot know. (Linux, Documentation/admin-guide/cgroup-v2.rst, Delegation, Core Interface Files)
 """
 
 from __future__ import annotations
