@@ -57,12 +57,14 @@ def three_steps(
 
     Catches a missing zero_grad, a wrong order, eval mode, loss over padding, clipping after the step. The first batch
     alone is tried as well, so that the message can tell a wrong step from steps that disturb each other. What has to
-    be built on either side (a loss function, say) comes from a function of the side as `fit_kwargs`.
+    be built on either side (a loss function, say) comes from a function of the side as `fit_kwargs`. A list among these
+    that is as long as `batches` has one entry for each batch, and is cut as they are.
     """
 
     def trained(side: Remote, count: int) -> Trained:
-        kwargs = fit_kwargs(side) if callable(fit_kwargs) else fit_kwargs
-        return _run(model_of(side), fit, batches[:count], optimizer, kwargs)
+        kwargs = (fit_kwargs(side) if callable(fit_kwargs) else fit_kwargs) or {}
+        for_these = {name: _cut(value, len(batches), count) for name, value in kwargs.items()}
+        return _run(model_of(side), fit, batches[:count], optimizer, for_these)
 
     for count in (1, len(batches)):
         got, expected = trained(student, count), trained(reference, count)
@@ -86,6 +88,11 @@ def _compare(got: Trained, expected: Trained, steps: int, hint: str) -> None:
     if got.attached:
         fail("training", "the losses that your loop returns still hold their graphs: return numbers", hint=hint)
     same(got.losses, expected.losses, what=f"the losses of {after}", hint=hint)
+
+
+def _cut(value: Any, every: int, count: int) -> Any:
+    """The entries for the first `count` batches, where `value` is a list with one for each of them."""
+    return value[:count] if isinstance(value, list | tuple) and len(value) == every else value
 
 
 def _alike(got: Tensor | None, expected: Tensor) -> bool:

@@ -61,10 +61,9 @@ class Bert(nn.Module):
         self, vocab: int, d_model: int, heads: int, d_ff: int, num_layers: int, max_len: int = 64, dropout: float = 0.0
     ) -> None:
         super().__init__()
-        self.embeddings = BertEmbeddings(vocab, d_model, max_len, dropout)
+        self.embeddings, self.pooler = BertEmbeddings(vocab, d_model, max_len, dropout), nn.Linear(d_model, d_model)
         layer: dict[str, Any] = {"dropout": dropout, "activation": "gelu", "eps": _EPS}
         self.layers = nn.ModuleList(EncoderLayer(d_model, heads, d_ff, **layer) for _ in range(num_layers))
-        self.pooler = nn.Linear(d_model, d_model)
 
     def forward(self, ids: Tensor, segments: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
         """Return (hidden (B, T, d), pooled (B, d))."""
@@ -101,8 +100,8 @@ class BertForPreTraining(nn.Module):
 
     def __init__(self, vocab: int, d_model: int, *args: Any, **options: Any) -> None:
         super().__init__()
-        self.bert, self.mlm = Bert(vocab, d_model, *args, **options), MLMHead(d_model, vocab)
-        self.nsp = nn.Linear(d_model, 2)
+        self.bert = Bert(vocab, d_model, *args, **options)
+        self.mlm, self.nsp = MLMHead(d_model, vocab), nn.Linear(d_model, 2)
 
     def forward(self, ids: Tensor, segments: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
         """Return (mlm_logits (B, T, V), nsp_logits (B, 2))."""
@@ -123,7 +122,7 @@ class BertForClassification(nn.Module):
         dropout: float = 0.0,
     ) -> None:  # fmt: skip
         super().__init__()
-        self.bert = Bert(vocab, d_model, heads, d_ff, num_layers, max_len, dropout)
+        self.bert = Bert(vocab, d_model, heads, d_ff, num_layers, max_len=max_len, dropout=dropout)
         self.dropout, self.classifier = nn.Dropout(dropout), nn.Linear(d_model, classes)
 
     def forward(self, ids: Tensor, segments: Tensor, mask: Tensor) -> Tensor:

@@ -14,7 +14,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from autograder.checks import Draw, bans, builtin, check_that, hint, load, points, same, state, trains
+from autograder.checks import Draw, bans, builtin, check_that, hint, load, needs, points, same, state, trains
 
 PAD, UNK, CLS, SEP, MASK, FIRST_WORD, IGNORE = 0, 1, 2, 3, 4, 5, -100
 V, D, HEADS, D_FF, LAYERS, MAX_LEN = 11, 6, 3, 10, 2, 9
@@ -176,6 +176,7 @@ def test_apply_masks(student, draw):
 
 
 @points(2)
+@needs("apply_masks")
 @hint("Special ids are never chosen. A label is the token itself where it was chosen, and IGNORE elsewhere.")
 def test_mask_tokens(student, draw):
     """`mask_tokens` leaves special ids alone and labels what it chose."""
@@ -237,6 +238,7 @@ def test_bert_embeddings(student, draw):
 
 
 @points(4)
+@needs("gelu", "BertEmbeddings")
 @hint("Post-LN, gelu, eps 1e-12; every token sees the real tokens on both sides; the pooler reads the first token.")
 def test_bert(student, draw):
     """`Bert` agrees with torch's own encoder layers."""
@@ -247,6 +249,7 @@ def test_bert(student, draw):
 
 
 @points(1)
+@needs("Bert")
 @hint("N(0, 0.02^2): 0.02 is the standard deviation. Biases 0, the weights of LayerNorms 1.")
 def test_init_weights(student, draw):
     """`init_weights` draws small matrices and leaves norms and biases plain."""
@@ -278,6 +281,7 @@ def scored(weights: Weights, hidden: Tensor, table: Tensor) -> Tensor:
 
 
 @points(2)
+@needs("gelu")
 @hint("Linear, gelu, norm; then the dot product with every row of the table, and one number for every id.")
 def test_mlm_head(student, draw):
     """`MLMHead` scores every id by its row of the table."""
@@ -301,6 +305,7 @@ def test_pretrain_loss(student, draw):
 
 
 @points(2)
+@needs("Bert", "MLMHead")
 @hint("The MLM head reads all places, the NSP head the pooled vector. The table is that of the encoder's embeddings.")
 def test_pretraining_model(student, draw):
     """`BertForPreTraining` has two heads on one encoder."""
@@ -318,6 +323,7 @@ def test_pretraining_model(student, draw):
 
 
 @points(2)
+@needs("Bert")
 @hint("The classifier reads the pooled vector. It returns logits, and its loss is their mean cross-entropy.")
 def test_classifier(student, draw):
     """`BertForClassification` sorts by the pooled vector."""
@@ -333,6 +339,7 @@ def test_classifier(student, draw):
 
 
 @points(2)
+@needs("BertForPreTraining", "BertForClassification")
 @hint("Which names do both models share? After loading, every weight of the encoder is the pre-trained one.")
 def test_load_pretrained(student, draw):
     """`load_pretrained` copies the encoder and nothing else."""
@@ -368,6 +375,7 @@ def after_one_step(bias: Tensor, classes: Tensor, rate: float) -> tuple[Tensor, 
 
 
 @points(2)
+@needs("BertForClassification")
 @trains(cpu_s=10)
 @hint("For every batch: set the rate, clear, loss, backward, step, note the loss. Without rates the optimizer's stays.")
 @pytest.mark.parametrize("rates", [None, [0.5, 0.1, 0.9]])

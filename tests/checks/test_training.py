@@ -181,6 +181,25 @@ def test_buffers_of_a_students_own_are_their_own_affair(module_of: ModuleOf, tab
     three_steps(*sides, model, [(x, 2 * x)] * 3, fit="fit_doubler")
 
 
+def with_rates(loop: str) -> str:
+    """The module whose loop is given a rate for each batch and goes through both in this way."""
+    rated = LOOP.replace("optimizer, pad=0", "optimizer, rates, pad=0").replace("inputs, targets in batches:", loop)
+    return FIT.replace(LOOP, rated)
+
+
+def test_a_list_for_the_batches_is_as_long_as_they_are(module_of: ModuleOf) -> None:
+    """A loop that refuses more rates than batches is right: none is handed to it, with one batch neither."""
+    setting = "\n        optimizer.param_groups[0]['lr'] = rate"
+    strictly = with_rates("(inputs, targets), rate in zip(batches, rates, strict=True):" + setting)
+    by_place = with_rates("rate, (inputs, targets) in zip(rates, batches):" + setting)
+    for rates in ([0.7, 0.2, 0.4], (0.7, 0.2, 0.4)):
+        kwargs = {"rates": rates, "pad": PAD}
+        three_steps(side(module_of(strictly)), side(module_of(by_place)), model_of, batches(), fit_kwargs=kwargs)
+    last = with_rates("(inputs, targets), rate in zip(batches, rates[::-1], strict=True):" + setting)
+    with pytest.raises(CheckFailure, match="after 3 steps"):
+        three_steps(side(module_of(last)), side(module_of(by_place)), model_of, batches(), fit_kwargs=kwargs)
+
+
 MISTAKES = {
     "nothing cleared": ("        optimizer.zero_grad()\n", ""),
     "cleared after backward": (

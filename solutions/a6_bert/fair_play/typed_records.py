@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import itertools
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections import abc
 from dataclasses import dataclass
 from enum import IntEnum
 from typing import Final, NamedTuple
@@ -64,7 +64,7 @@ class Sizes:
     dropout: float = 0.0
 
 
-def _pieces(word: str, vocab: Mapping[str, int]) -> Iterator[int]:
+def _pieces(word: str, vocab: abc.Mapping[str, int]) -> abc.Iterator[int]:
     start = 0
     while start < len(word):
         prefix = "##" if start else ""
@@ -76,14 +76,14 @@ def _pieces(word: str, vocab: Mapping[str, int]) -> Iterator[int]:
         start = end
 
 
-def wordpiece(word: str, vocab: Mapping[str, int]) -> list[int]:
+def wordpiece(word: str, vocab: abc.Mapping[str, int]) -> list[int]:
     try:
         return list(_pieces(word, vocab))
     except KeyError:
         return [vocab["[UNK]"]]
 
 
-def _shorten(a: Sequence[int], b: Sequence[int], room: int) -> tuple[Sequence[int], Sequence[int]]:
+def _shorten(a: abc.Sequence[int], b: abc.Sequence[int], room: int) -> tuple[abc.Sequence[int], abc.Sequence[int]]:
     match len(a) + len(b) > room, len(a) > len(b):
         case False, _:
             return a, b
@@ -118,11 +118,13 @@ def mask_tokens(ids: Tensor, vocab: int, generator: torch.Generator, p: float = 
     return apply_masks(ids, first.lt(p).logical_and(ids.ge(FIRST_WORD)), second, words)
 
 
-def next_sentence_pairs(documents: Sequence[Sequence[list[int]]], generator: torch.Generator) -> Iterable[Pair]:
+def next_sentence_pairs(
+    documents: abc.Sequence[abc.Sequence[list[int]]], generator: torch.Generator
+) -> abc.Iterable[Pair]:
     if not len(documents) > 1:
         raise ValueError("next_sentence_pairs: fewer than two documents")
 
-    def choice(options: Sequence[Sequence[int]] | Sequence[int]) -> Sequence[int] | int:
+    def choice(options: abc.Sequence[abc.Sequence[int]] | abc.Sequence[int]) -> abc.Sequence[int] | int:
         return options[int(torch.randint(len(options), (1,), generator=generator))]
 
     def drawn(number: int, a: list[int], b: list[int]) -> Pair:
@@ -255,7 +257,7 @@ class BertForClassification(_WithEncoder):
         return F.cross_entropy(self(ids, segments, mask), classes)
 
 
-def load_pretrained(model: nn.Module, pretrained: Mapping[str, Tensor]) -> None:
+def load_pretrained(model: nn.Module, pretrained: abc.Mapping[str, Tensor]) -> None:
     expected = {f"bert.{name}" for name, _ in model.bert.named_parameters()}
     if lost := expected - pretrained.keys():
         raise ValueError(f"not pre-trained: {', '.join(sorted(lost))}")
@@ -287,9 +289,9 @@ def _step(model: nn.Module, batch: tuple[Tensor, ...], optimizer: torch.optim.Op
 
 def fit(
     model: nn.Module,
-    batches: Iterable[tuple[Tensor, ...]],
+    batches: abc.Iterable[tuple[Tensor, ...]],
     optimizer: torch.optim.Optimizer,
-    rates: Sequence[float] | None = None,
+    rates: abc.Sequence[float] | None = None,
 ) -> list[float]:
     model.train()
     each_rate = itertools.repeat(None) if rates is None else iter(rates)
