@@ -38,25 +38,29 @@ def main() -> None:
 @click.argument("assignment", required=False)
 @click.option("-k", "words", multiple=True, metavar="WORD", help="Only checks with this word in their name or part.")
 @click.option("--watch", "keep_watching", is_flag=True, help="Run again whenever you save; ctrl-C ends it.")
+@language_option
 @json_option
 @explained
-def check(assignment: str | None, words: tuple[str, ...], keep_watching: bool, as_json: bool) -> None:
+def check(
+    assignment: str | None, words: tuple[str, ...], keep_watching: bool, language: str | None, as_json: bool
+) -> None:
     """Run the public checks of your work, here or of ASSIGNMENT, and say what to do next."""
     from autograder.home.desk import check_here
 
-    sys.exit(check_here(Path(), assignment, words, keep_watching=keep_watching, as_json=as_json))
+    sys.exit(check_here(Path(), assignment, words, keep_watching=keep_watching, as_json=as_json, language=language))
 
 
 @main.command()
 @click.argument("assignment", required=False)
 @click.option("--anyway", is_flag=True, help="Also what is not finished: parts not written, imports that are refused.")
+@language_option
 @json_option
 @explained
-def submit(assignment: str | None, anyway: bool, as_json: bool) -> None:
+def submit(assignment: str | None, anyway: bool, language: str | None, as_json: bool) -> None:
     """Pack your work on ASSIGNMENT into a zip to upload, with what it is and which public checks pass."""
     from autograder.home.desk import submit_here
 
-    sys.exit(submit_here(Path(), assignment, anyway=anyway, as_json=as_json))
+    sys.exit(submit_here(Path(), assignment, anyway=anyway, as_json=as_json, language=language))
 
 
 @main.command()
@@ -113,18 +117,21 @@ def grade(
 @click.option(
     "--out", type=click.Path(path_type=Path), default=None, help="Where results are; by default results/ASSIGNMENT."
 )
+@language_option
 @course_option
 @json_option
 @explained
-def status(assignment: str, out: Path | None, course_root: Path, as_json: bool) -> None:
+def status(assignment: str, out: Path | None, language: str | None, course_root: Path, as_json: bool) -> None:
     """Show what has been graded, and what waits for a human."""
     from autograder.course import find_course
+    from autograder.course.language import language_at
     from autograder.ledger import read_results
     from autograder.screen import Screen
+    from autograder.wording import wording_in
 
     folder = out or find_course(course_root) / "results" / assignment
     grades, broken = read_results(folder)
-    screen = Screen(as_json=as_json)
+    screen = Screen(as_json=as_json, wording=wording_in(language or language_at(course_root)))
     screen.status(grades, folder)
     for words in broken:
         screen.say(words)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import closing
@@ -27,8 +28,8 @@ from autograder.variants import as_submission, mistakes
 AT_MOST = ", at most"
 CALIBRATION_ROUNDS = 3
 GAP_FACTOR = 3
-NOT_PROVEN = ("handout.md", "handout.ko.md")
-"""Files that a proof does not depend on."""
+NOT_PROVEN = re.compile(r"handout(\.\w+)?\.md|checks\.\w+\.yml")
+"""Files that a proof does not depend on: what is only read, in every language."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,12 +118,12 @@ def _calibration(
 
 
 def digest(folder: Path) -> str:
-    """Return the digest of what an audit's result depends on: everything in the assignment's folder but its handout."""
+    """Return the digest of what an audit's result depends on: everything in the assignment's folder but texts."""
     names = [path.relative_to(folder) for path in folder.rglob("*") if path.is_file()]
     proven = [
         name
         for name in names
-        if name.name not in NOT_PROVEN and not any(part.startswith((".", "__")) for part in name.parts)
+        if not NOT_PROVEN.fullmatch(name.name) and not any(part.startswith((".", "__")) for part in name.parts)
     ]
     return files_digest({name.as_posix(): (folder / name).read_bytes() for name in proven})
 

@@ -19,6 +19,7 @@ from rich.table import Table
 from autograder.grading import is_provisional
 from autograder.records import Assignment, Diagnosis, Grade, Outcome
 from autograder.sandbox.faults import printable
+from autograder.wording import SOURCE, Wording, wording_in
 
 if TYPE_CHECKING:
     from autograder.audit import Verdict
@@ -45,8 +46,9 @@ def escape(text: str) -> str:
 class Screen:
     """Prints for people, or JSON for machines; progress goes to stderr."""
 
-    def __init__(self, *, as_json: bool = False) -> None:
+    def __init__(self, *, as_json: bool = False, wording: Wording | None = None) -> None:
         self._json = as_json
+        self._wording = wording or wording_in(SOURCE)
         self._console = Console(highlight=False)
         self._errors = Console(stderr=True, highlight=False)
         self._progress: Progress | None = None
@@ -146,26 +148,27 @@ class Screen:
         if self._json:
             self._dump(grades)
             return
+        _, where = self._wording, {"folder": escape(str(folder))}
         if not grades:
-            self._console.print(
-                f"nothing is graded yet in {escape(str(folder))}; `autograder grade ASSIGNMENT FOLDER` does it"
-            )
+            told = _("nothing is graded yet in %(folder)s; `autograder grade ASSIGNMENT FOLDER` does it")
+            self._console.print(told % where)
             return
         scores = sorted(grade.score for grade in grades)
         middle = scores[len(scores) // 2]
-        self._console.print(
-            f"{len(grades)} graded in {escape(str(folder))}: from {scores[0]} to {scores[-1]}, median {middle}"
-        )
+        told = _("%(count)s graded in %(folder)s: from %(low)s to %(high)s, median %(median)s")
+        counts = {"count": len(grades), "low": scores[0], "high": scores[-1], "median": middle}
+        self._console.print(told % {**where, **counts})
         waiting = [grade for grade in grades if grade.needs_human]
         for grade in waiting:
-            self._console.print(
-                f"[magenta]waits for a human:[/] {escape(grade.student)}: {escape('; '.join(grade.needs_human))}"
-            )
+            reasons = "; ".join(map(_.said, grade.needs_human))
+            head = _("waits for a human:")
+            self._console.print(f"[magenta]{head}[/] {escape(grade.student)}: {escape(reasons)}")
         weak = {grade.run.missing for grade in grades if grade.run.missing}
         for missing in weak:
-            self._console.print(f"[yellow]graded without full confinement:[/] {escape('; '.join(missing))}")
-        self._console.print(_per_check(grades))
-        if (mistakes := _per_mistake(grades)).row_count:
+            head = _("graded without full confinement:")
+            self._console.print(f"[yellow]{head}[/] {escape('; '.join(missing))}")
+        self._console.print(_per_check(grades, _))
+        if (mistakes := _per_mistake(grades, _)).row_count:
             self._console.print(mistakes)
 
     def audit(self, assignment: Assignment, verdicts: Sequence[Verdict]) -> None:
@@ -250,17 +253,17 @@ def _certain(grade: Grade) -> set[str]:
     return {name for diagnosis in found for name in diagnosis.mistakes}
 
 
-def _per_mistake(grades: Sequence[Grade]) -> Table:
+def _per_mistake(grades: Sequence[Grade], _: Wording) -> Table:
     """The mistakes that were named for certain, those of most students first."""
     made = Counter(name for grade in grades for name in _certain(grade))
-    table = Table("mistake", "students")
+    table = Table(_("mistake"), _("students"))
     for name, count in sorted(made.items(), key=lambda item: (-item[1], item[0])):
         table.add_row(escape(name), str(count))
     return table
 
 
-def _per_check(grades: Sequence[Grade]) -> Table:
-    table = Table("check", "passed", "failed", "not run", "grader error")
+def _per_check(grades: Sequence[Grade], _: Wording) -> Table:
+    table = Table(_("check"), _("passed"), _("failed"), _("not run"), _("grader error"))
     for id_ in dict.fromkeys(result.id for grade in grades for result in grade.results):
         results = [result for grade in grades for result in grade.results if result.id == id_]
         passed, skipped, ours = (

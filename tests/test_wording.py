@@ -23,7 +23,8 @@ from autograder.course.translation import read_translation, wording_of
 from autograder.errors import ConfigurationError
 from autograder.records import Finding, Outcome
 from autograder.wording import LANGUAGES, SOURCE, wording_in
-from autograder.wording.sentences import KINDS, SENTENCES
+from autograder.wording.kinds import KINDS
+from autograder.wording.sentences import SENTENCES
 
 ROOT = Path(__file__).parent.parent
 FOLDER = ROOT / "autograder" / "wording"

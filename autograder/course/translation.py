@@ -1,7 +1,8 @@
 """What an assignment's author wrote, in other languages: titles of checks and hints, beside the assignment.
 
 `checks.ko.yml` maps each English text to the same in Korean. A text that was edited since is shown in English, not in
-words that no longer fit.
+words that no longer fit. A text that holds numbers or names has places for them, of the kinds in wording/sentences.py:
+`initial values lie beyond 1/sqrt(H) = {figure}`.
 """
 
 from __future__ import annotations

@@ -11,6 +11,8 @@ from functools import partial
 from pathlib import Path
 
 from autograder.course import load_assignment
+from autograder.course.language import language_at
+from autograder.course.translation import wording_of
 from autograder.errors import AutograderError, UsageError
 from autograder.home.check import check
 from autograder.home.page import Page
@@ -20,6 +22,7 @@ from autograder.home.report import Report
 from autograder.home.run import Hands, HomeError, Interrupted
 from autograder.home.submit import pack, refuse_unfinished
 from autograder.home.watch import Saves
+from autograder.wording import SOURCE
 
 FINE, FAILED, STOPPED = 0, 1, 130
 
@@ -29,13 +32,21 @@ def never() -> bool:
     return False
 
 
-def check_here(here: Path, assignment: str | None, words: Sequence[str], *, keep_watching: bool, as_json: bool) -> int:
+def check_here(
+    here: Path,
+    assignment: str | None,
+    words: Sequence[str],
+    *,
+    keep_watching: bool,
+    as_json: bool,
+    language: str | None = None,
+) -> int:
     """Check the assignments that are meant, print what was found, and return the exit code.
 
-    Raises UsageError, ConfigurationError, HomeError.
+    `language` None is the course's own. Raises UsageError, ConfigurationError, HomeError.
     """
     folders = find(here, assignment)
-    desk = Desk(Page(), words, as_json=as_json)
+    desk = Desk(Page(), words, language or language_at(here), as_json=as_json)
     try:
         if keep_watching:
             if len(folders) > 1:
@@ -49,7 +60,7 @@ def check_here(here: Path, assignment: str | None, words: Sequence[str], *, keep
         desk.close()
 
 
-def submit_here(here: Path, wanted: str | None, *, anyway: bool, as_json: bool) -> int:
+def submit_here(here: Path, wanted: str | None, *, anyway: bool, as_json: bool, language: str | None = None) -> int:
     """Pack what is to be handed in, say where it lies, and return the exit code.
 
     Raises UsageError, ConfigurationError, SubmissionError.
@@ -60,7 +71,7 @@ def submit_here(here: Path, wanted: str | None, *, anyway: bool, as_json: bool) 
     assignment = load_assignment(folders[0], complete=False)
     sources = read_sources(assignment)
     remarks = list(refuse_unfinished(assignment, sources, anyway=anyway))
-    desk = Desk(Page(), (), as_json=as_json)
+    desk = Desk(Page(), (), language or language_at(here), as_json=as_json)
     report: Report | None = None
     try:
         report = desk.check(folders[0])
@@ -83,9 +94,10 @@ def submit_here(here: Path, wanted: str | None, *, anyway: bool, as_json: bool) 
 class Desk:
     """The page, and the process that runs checks."""
 
-    def __init__(self, page: Page, words: Sequence[str], *, as_json: bool) -> None:
+    def __init__(self, page: Page, words: Sequence[str], language: str = SOURCE, *, as_json: bool) -> None:
         self.page = page
         self._words = words
+        self._language = language
         self._as_json = as_json
         self._hands = Hands()
 
@@ -125,12 +137,14 @@ class Desk:
 
     def check(self, folder: Path, stop: Callable[[], bool] = never) -> Report:
         """Check once and return the report. Raises Interrupted as soon as `stop` says so."""
+        self.page.wording = wording_of(folder, self._language)
         with self.page.waiting() as waiting:
             return check(folder, self._words, self._hands, waiting, stop=stop)
 
     def _show(self, report: Report, *, many: bool) -> None:
         if many and report.untouched:
-            self.page.say(f"{report.id}  {report.title}: not begun yet")
+            _ = self.page.wording
+            self.page.say(f"{report.id}  {_.written(report.title)}: " + _("not begun yet"))
         else:
             self.page.report(report)
         if many:
@@ -143,7 +157,8 @@ class Desk:
             return
         self.page.clear()
         self.page.report(report)
-        self.page.say(f"\nwatching {folder.name}; ctrl-C ends", "dim")
+        _ = self.page.wording
+        self.page.say("\n" + _("watching %(name)s; ctrl-C ends") % {"name": folder.name}, "dim")
 
 
 def exit_code(reports: Sequence[Report]) -> int:

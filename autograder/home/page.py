@@ -18,26 +18,32 @@ from autograder.home.report import Gpu, Line, Problem, Report
 from autograder.home.submit import Packed
 from autograder.records import Outcome
 from autograder.sandbox.faults import printable
+from autograder.wording import SOURCE, Wording, wording_in
+from autograder.wording.kinds import N_
 
 WORDS = {
-    Outcome.PASSED: ("passed", "green"),
-    Outcome.FAILED: ("failed", "red"),
-    Outcome.CRASHED: ("crashed", "red"),
-    Outcome.TIMED_OUT: ("too slow", "red"),
-    Outcome.OUT_OF_MEMORY: ("memory", "red"),
-    Outcome.SKIPPED: ("not run", "yellow"),
-    Outcome.GRADER_ERROR: ("kit error", "bold magenta"),
+    Outcome.PASSED: (N_("passed"), "green"),
+    Outcome.FAILED: (N_("failed"), "red"),
+    Outcome.CRASHED: (N_("crashed"), "red"),
+    Outcome.TIMED_OUT: (N_("too slow"), "red"),
+    Outcome.OUT_OF_MEMORY: (N_("memory"), "red"),
+    Outcome.SKIPPED: (N_("not run"), "yellow"),
+    Outcome.GRADER_ERROR: (N_("kit error"), "bold magenta"),
 }
-UNWRITTEN = ("to write", "cyan")
-WAITS = ("waits", "cyan")
+UNWRITTEN = (N_("to write"), "cyan")
+WAITS = (N_("waits"), "cyan")
 _UNBROKEN = "\N{NO-BREAK SPACE}"
 PRINTED_LINES, DETAIL_LINES, WIDEST = 12, 6, 100
 
 
 class Page:
-    """Prints reports; progress goes to stderr, and only to a terminal."""
+    """Prints reports; progress goes to stderr, and only to a terminal.
+
+    `wording` are the words of the assignment at hand: whoever goes on to another one sets its own.
+    """
 
     def __init__(self) -> None:
+        self.wording: Wording = wording_in(SOURCE)
         for stream in (sys.stdout, sys.stderr):
             if hasattr(stream, "reconfigure"):
                 stream.reconfigure(
@@ -66,12 +72,12 @@ class Page:
 
     def report(self, report: Report) -> None:
         """Print one assignment's report."""
-        self._console.print(Text.assemble((report.id, "bold"), "  ", plain(report.title)))
+        self._console.print(Text.assemble((report.id, "bold"), "  ", plain(self.wording.written(report.title))))
         self._console.print()
         for problem in report.problems:
             self._problem(problem)
         for part in report.earlier:
-            self.say(f"uses {part.words}", "dim")
+            self.say(self.wording.said(f"uses {part.words}"), "dim")
         if report.earlier:
             self._console.print()
         table = Table.grid(padding=(0, 1))
@@ -90,27 +96,36 @@ class Page:
 
     def _next(self, words: str) -> None:
         """Print the next step; a command in it stays on one line, for whoever copies it."""
-        whole = re.sub("`[^`]+`", lambda command: command[0].replace(" ", _UNBROKEN), f"Next: {printable(words)}")
+        _ = self.wording
+        start = _("Next: ")
+        said = printable(self.wording.said(words))
+        whole = re.sub("`[^`]+`", lambda command: command[0].replace(" ", _UNBROKEN), start + said)
         lines = textwrap.wrap(whole, self._console.width, break_long_words=False, break_on_hyphens=False)
         for line in lines:
             text = Text(line.replace(_UNBROKEN, " "))
-            text.highlight_regex("^Next: ", "bold")
+            text.highlight_regex(f"^{re.escape(start)}", "bold")
             self._console.print(text, soft_wrap=True)
 
     def packed(self, packed: Packed, report: Report | None, remarks: Sequence[str]) -> None:
         """Print where the zip lies and what is in it."""
+        _ = self.wording
         if report is not None and report.lines:
             passed = sum(line.result.outcome is Outcome.PASSED for line in report.lines)
-            self.say(
-                f"{passed} of {len(report.lines)} public checks pass, {report.earned} of {report.points} points.",
-                "green" if report.passed else "yellow",
-            )
+            told = _("%(passed)s of %(checks)s public checks pass, %(earned)s of %(points)s points.") % {
+                "passed": passed, "checks": len(report.lines), "earned": report.earned, "points": report.points,
+            }  # fmt: skip
+            self.say(told, "green" if report.passed else "yellow")
         problems = report.problems if report is not None else ()
         for remark in remarks or [f"{problem.where} {problem.message}" for problem in problems]:
-            self._console.print(Text.assemble(("as it is: ", "bold yellow"), plain(remark)))
-        self.say(f"Packed {', '.join(packed.files)}{', in place of the zip from before' if packed.replaced else ''}.")
+            self._console.print(Text.assemble((_("as it is: "), "bold yellow"), plain(self.wording.said(remark))))
+        names = {"files": ", ".join(packed.files)}
+        self.say(
+            _("Packed %(files)s, in place of the zip from before.") % names
+            if packed.replaced
+            else _("Packed %(files)s.") % names
+        )
         self._console.print()
-        self._console.print(Text.assemble(("Upload ", "bold"), plain("this file where your course collects work:")))
+        self._console.print(Text(_("Upload this file where your course collects work:"), "bold"))
         self._console.print(Text(printable(str(packed.zip))), soft_wrap=True)
 
     def _print_table(self, table: Table) -> None:
@@ -124,40 +139,57 @@ class Page:
             self._console.print(Text(text.rstrip()), soft_wrap=True)
 
     def _line(self, table: Table, line: Line) -> None:
+        _ = self.wording
         quiet = UNWRITTEN if line.unwritten else WAITS if line.waits_for else None
         word, style = quiet or WORDS[line.result.outcome]
         points = f"{line.result.earned}/{line.result.points}"
-        table.add_row(Text(word, style), plain(line.title), "" if quiet else points)
-        for text in details(line):
+        table.add_row(Text(_(word), style), plain(self.wording.written(line.title)), "" if quiet else points)
+        for text in details(line, self.wording):
             table.add_row("", text, "")
 
     def _problem(self, problem: Problem) -> None:
-        self._console.print(Text.assemble((f"{problem.where}: ", "bold red"), plain(problem.message)))
+        where, message = map(self.wording.said, (problem.where, problem.message))
+        self._console.print(Text.assemble((f"{where}: ", "bold red"), plain(message)))
         if problem.detail.strip():
             self._console.print(Padding(plain(problem.detail.rstrip()), (0, 0, 0, 4)))
 
     def _sums(self, report: Report) -> None:
         if not report.lines:
             return
-        which = f"Checks with {' or '.join(report.chosen)}" if report.chosen else "Public checks"
+        _ = self.wording
+        points = {"earned": report.earned, "points": report.points, "words": _(" or ").join(report.chosen)}
+        told = (
+            _("Checks with %(words)s: %(earned)s of %(points)s points.")
+            if report.chosen
+            else _("Public checks: %(earned)s of %(points)s points.")
+        )
         self._console.print()
-        self._console.print(plain(f"{which}: {report.earned} of {report.points} points."))
+        self._console.print(plain(told % points))
         unwritten = [gap.name for gap in report.gaps if not gap.bonus]
         bonus = [gap.name for gap in report.gaps if gap.bonus]
         if unwritten and not report.chosen:
-            self._console.print(plain(f"Not written yet: {', '.join(unwritten)}."))
+            self._console.print(plain(_("Not written yet: %(names)s.") % {"names": ", ".join(unwritten)}))
         if bonus and not unwritten and not report.chosen:
-            self._console.print(plain(f"Bonus, may stay empty: {', '.join(bonus)}."))
+            self._console.print(plain(_("Bonus, may stay empty: %(names)s.") % {"names": ", ".join(bonus)}))
 
     def _gpu(self, gpu: Gpu) -> None:
+        _ = self.wording
         for finding in gpu.findings:
-            self._console.print(Text.assemble(("GPU: ", "bold yellow"), plain(f"{finding.where}: {finding.message}")))
+            where, message = map(self.wording.said, (finding.where, finding.message))
+            self._console.print(Text.assemble(("GPU: ", "bold yellow"), plain(f"{where}: {message}")))
         if gpu.advice:
-            self._console.print(plain(gpu.advice))
+            self._console.print(plain(self.wording.said(gpu.advice)))
         if not gpu.findings and gpu.ready:
-            rest = f"; {len(gpu.untested)} could not be tried without a GPU" if gpu.untested else ""
-            words = f"On a GPU (no points): no obstacle found in {len(gpu.ready)} of the checks tried{rest}."
-            self._console.print(plain(words), style="dim")
+            counts = {"ready": len(gpu.ready), "rest": len(gpu.untested)}
+            words = (
+                _(
+                    "On a GPU (no points): no obstacle found in %(ready)s of the checks tried; "
+                    "%(rest)s could not be tried without a GPU."
+                )
+                if gpu.untested
+                else _("On a GPU (no points): no obstacle found in %(ready)s of the checks tried.")
+            )
+            self._console.print(plain(words % counts), style="dim")
 
 
 class Waiting:
@@ -177,36 +209,38 @@ def plain(text: str) -> Text:
     return Text(printable(text))
 
 
-def details(line: Line) -> Iterator[Text]:
+def details(line: Line, _: Wording) -> Iterator[Text]:
     """Yield what stands below a check: what was seen, where, the hint, what it printed."""
     result, finding = line.result, line.result.finding
     if line.waits_for:
-        yield Text(f"for {line.waits_for} to be written", "dim")
+        yield Text(_("for %(name)s to be written") % {"name": line.waits_for}, "dim")
     elif result.outcome is Outcome.PASSED:
-        yield from _remarks(line)
+        yield from _remarks(line, _)
     elif finding is not None and not line.unwritten:
-        yield plain(finding.message)
+        yield plain(_.said(finding.message))
         if result.outcome is Outcome.SKIPPED:
             return
         yield from (plain(text) for text in finding.detail.splitlines()[:DETAIL_LINES])
         if finding.where:
-            yield plain(f"at {finding.where}")
-        yield from _remarks(line)
+            yield plain(_("at %(place)s") % {"place": _.said(finding.where)})
+        yield from _remarks(line, _)
         if finding.hint:
-            yield Text.assemble(("hint: ", "bold"), plain(finding.hint))
-        yield from _printed(result.evidence.stdout)
+            yield Text.assemble((_("hint: "), "bold"), plain(_.said(finding.hint)))
+        yield from _printed(result.evidence.stdout, _)
 
 
-def _remarks(line: Line) -> Iterator[Text]:
+def _remarks(line: Line, _: Wording) -> Iterator[Text]:
     if line.result.stand_ins:
-        yield Text(f"with a right {' and '.join(line.result.stand_ins)} in place of yours", "dim")
+        names = {"names": _(" and ").join(line.result.stand_ins)}
+        yield Text(_("with a right %(names)s in place of yours") % names, "dim")
     if line.result.precision == "float32":
-        yield Text("in float32; in float64 it does not", "dim")
+        yield Text(_("in float32; in float64 it does not"), "dim")
 
 
-def _printed(text: str) -> Iterator[Text]:
+def _printed(text: str, _: Wording) -> Iterator[Text]:
     lines = text.strip().splitlines()
     if lines:
-        left_out = [f"({len(lines) - PRINTED_LINES} lines before)"] if len(lines) > PRINTED_LINES else []
-        yield Text("it printed:", "dim")
+        before = _("(%(count)s lines before)") % {"count": len(lines) - PRINTED_LINES}
+        left_out = [before] if len(lines) > PRINTED_LINES else []
+        yield Text(_("it printed:"), "dim")
         yield from (plain(f"  {text}") for text in [*left_out, *lines[-PRINTED_LINES:]])

@@ -5,6 +5,7 @@ kit/
   requirements.txt     the wheel below; pip finds the rest
   *.whl                the engine with its data
   pytest.ini           so that `pytest assignments` works here
+  language.txt         the course's language, where it is not English
   assignments/<id>/    as `release` builds them
 """
 
@@ -18,7 +19,8 @@ from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
 
-from autograder.course import load_assignment
+from autograder.course import load_assignment, load_course
+from autograder.course.language import LANGUAGE_FILE
 from autograder.course.load import RELEASED
 from autograder.errors import ReleaseError, UsageError
 from autograder.records import Assignment
@@ -28,6 +30,7 @@ from autograder.release.leaks import Leak, scan
 from autograder.release.steps import folders, hidden_texts, in_words
 from autograder.release.wheel import build_wheel
 from autograder.release.whitelist import build
+from autograder.wording import SOURCE
 
 PYTEST = """# One test_public.py an assignment: pytest must not take them for the same module.
 [pytest]
@@ -85,6 +88,8 @@ def kit_files(root: Path, assignments: Sequence[Assignment], wheel: tuple[str, b
         "pytest.ini": PYTEST.encode(),
         name: content,
     }
+    if (language := load_course(root).language) != SOURCE:
+        files[LANGUAGE_FILE] = f"{language}\n".encode()
     for assignment in assignments:
         built = build(assignment)
         files |= {f"{RELEASED}/{assignment.id}/{file}": text for file, text in built.items()}

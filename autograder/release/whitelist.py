@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict
 from functools import partial
@@ -11,15 +12,19 @@ from types import MappingProxyType
 
 import yaml
 
+from autograder.course.translation import read_translation, translation_file
 from autograder.errors import ReleaseError
 from autograder.records import Assignment
 from autograder.release.handout import pictures, section
 from autograder.release.stubs import make_stub, refuse_markers
+from autograder.wording import LANGUAGES
 
 PUBLIC_CHECKS, HIDDEN_CHECKS = "test_public.py", "test_hidden.py"
 HANDOUT = "handout.md"
 
 _TRANSLATIONS = "handout.??.md"
+_PLACE = re.compile(r"\{[a-z]+\d*\}")
+"""Where a translated text has a place for a number or a name (course/translation.py)."""
 _COURSE_ONLY = (".yml", ".yaml")
 """Known mistakes, fair play and whatever else is written as edits of a solution."""
 
@@ -31,6 +36,7 @@ def build(assignment: Assignment) -> Mapping[str, bytes]:
     """
     files = _handouts(assignment) | stub_files(assignment)
     files |= _as_they_are(assignment, taken=frozenset(files))
+    files |= _translated(assignment, files[PUBLIC_CHECKS].decode())
     files["assignment.yml"] = _settings(assignment).encode()
     files["README.md"] = _readme(assignment).encode()
     _refuse_imports(assignment, files)
@@ -82,6 +88,20 @@ def _as_they_are(assignment: Assignment, taken: frozenset[str]) -> dict[str, byt
         text = _text(assignment.folder / name)
         refuse_markers(str(assignment.folder / name), text)
         files[name] = text.encode()
+    return files
+
+
+def _translated(assignment: Assignment, public_checks: str) -> dict[str, bytes]:
+    """What the public checks say, in other languages: nothing that only hidden checks or known mistakes say."""
+    constants = (each.value for each in ast.walk(ast.parse(public_checks)) if isinstance(each, ast.Constant))
+    said = "\n".join([assignment.title, *(value for value in constants if isinstance(value, str))])
+    files = {}
+    for language in LANGUAGES:
+        file = translation_file(assignment.folder, language)
+        texts = read_translation(assignment.folder, language)
+        if public := {text: words for text, words in texts.items() if all(map(said.__contains__, _PLACE.split(text)))}:
+            dumped: str = yaml.safe_dump(public, sort_keys=False, allow_unicode=True, width=120)
+            files[file.name] = f"# Built by `autograder release`.\n{dumped}".encode()
     return files
 
 

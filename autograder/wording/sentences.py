@@ -6,42 +6,8 @@ come first. A sentence that is missing here is shown in English; tests/test_word
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
-
-@dataclass(frozen=True, slots=True)
-class Kind:
-    """What may stand in a place."""
-
-    pattern: str
-    inside: bool = False
-    """Whether it is made of sentences, too."""
-
-
-_AXIS = r"axis \d+(?: \([^()]*\))?"
-KINDS = {
-    "n": Kind(r"\d+"),
-    "list": Kind(r"\d+(?:, \d+)*"),
-    "figure": Kind(r"-?[\d.]+(?:e[-+]?\d+)?|-?inf(?:inite)?|nan|not a number", inside=True),
-    "shape": Kind(r"\([\d, ]*\)"),
-    "index": Kind(r"\[[\d, ]*\]"),
-    "name": Kind(r"(?:argument \d+|[^\s;:]{1,80})", inside=True),
-    "axis": Kind(_AXIS, inside=True),
-    "place": Kind(rf"(?:only ind|\d+ of)[^;:]{{1,80}}? along {_AXIS}", inside=True),
-    "thing": Kind(r"[^;:]{1,200}?", inside=True),
-    "words": Kind(r".+", inside=True),
-    "points": Kind(r"[+-]?[\d.]+"),
-    "time": Kind(r"\d{4}-\d\d-\d\d \d\d:\d\d [+-]\d{4}"),
-    "delay": Kind(r"\d+ (?:d|h|min)(?: \d+ (?:d|h|min))*"),
-    "cost": Kind(r"\d+ days? begun.+?"),
-    "raw": Kind(r".+"),
-}
-
-
-def N_(sentence: str) -> str:  # noqa: N802 - what gettext's tools look for
-    """`sentence`, to be taken into the catalogue."""
-    return sentence
-
+from autograder.wording.at_home import AT_HOME
+from autograder.wording.kinds import N_
 
 SENTENCES = (
     # --- where: of a finding
@@ -289,4 +255,5 @@ SENTENCES = (
     N_("mark: {points1} - {points2} % = {points3} of {points4}"),
     N_("mark: {points1} of {points2}"),
     N_("provisional, since checks could not be graded yet"),
+    *AT_HOME,
 )

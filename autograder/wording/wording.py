@@ -10,7 +10,8 @@ from functools import cache
 from importlib.resources import files
 from types import MappingProxyType
 
-from autograder.wording.sentences import KINDS, SENTENCES
+from autograder.wording.kinds import KINDS
+from autograder.wording.sentences import SENTENCES
 
 SOURCE = "en"
 """The language in which everything is written and measured."""
@@ -26,7 +27,10 @@ _NONE: Mapping[str, str] = MappingProxyType({})
 
 @dataclass(frozen=True, slots=True)
 class Wording:
-    """The words of one language; `own` are those of an assignment: English -> this language."""
+    """The words of one language; `own` are those of an assignment: English -> this language.
+
+    An English text of `own` may have places as the engine's sentences have: `initial values lie beyond {figure}`.
+    """
 
     language: str
     catalogue: gettext.NullTranslations
@@ -51,20 +55,35 @@ class Wording:
         """
         if self.language == SOURCE or len(text) > LONGEST:
             return text
-        return self.own.get(text) or self._said(text, DEEPEST)
+        return self._said(text, DEEPEST)
 
     def _said(self, text: str, deep: int) -> str:
         if not text or not deep:
             return text
+        if (own := self._author(text, deep)) is not None:
+            return own
         for sentence in _sentences():
             if found := sentence.pattern.fullmatch(text):
-                words = self.catalogue.gettext(sentence.id)
-                return _filled(words, {name: self._value(name, found[name], deep) for name in sentence.names})
+                return self._filled(self.catalogue.gettext(sentence.id), sentence, found, deep)
         for mark in ("\n", "; "):
             if mark in text:
                 return mark.join(self._said(piece, deep - 1) for piece in text.split(mark))
         head, mark, tail = text.partition(": ")
+        if mark and (own := self._author(head, deep)) is not None:  # what an answer is: "the losses: wrong value"
+            head = own
         return head + mark + self._said(tail, deep - 1)
+
+    def _author(self, text: str, deep: int) -> str | None:
+        """The words of the assignment for `text`; None where it has none."""
+        if (exact := self.own.get(text)) is not None:
+            return exact
+        for sentence in _places(tuple(self.own)) if self.own else ():
+            if found := sentence.pattern.fullmatch(text):
+                return self._filled(self.own[sentence.id], sentence, found, deep)
+        return None
+
+    def _filled(self, words: str, sentence: _Sentence, found: re.Match[str], deep: int) -> str:
+        return _filled(words, {name: self._value(name, found[name], deep) for name in sentence.names})
 
     def _value(self, name: str, value: str, deep: int) -> str:
         return self._said(value, deep - 1) if KINDS[name.rstrip("0123456789")].inside else value
@@ -91,9 +110,17 @@ def _sentences() -> tuple[_Sentence, ...]:
     return tuple(map(_sentence, SENTENCES))
 
 
+@cache
+def _places(texts: tuple[str, ...]) -> tuple[_Sentence, ...]:
+    """Those of an author's texts that have places."""
+    return tuple(_sentence(text) for text in texts if any(place[2] in KINDS for place in _PLACE.finditer(text)))
+
+
 def _sentence(text: str) -> _Sentence:
     pattern, at, names = "", 0, list[str]()
     for place in _PLACE.finditer(text):
+        if place[2] not in KINDS:
+            continue  # an author's own braces
         pattern += f"{re.escape(text[at : place.start()])}(?P<{place[1]}>{KINDS[place[2]].pattern})"
         names.append(place[1])
         at = place.end()
@@ -102,4 +129,4 @@ def _sentence(text: str) -> _Sentence:
 
 def _filled(words: str, values: Mapping[str, str]) -> str:
     """`words` with its places filled: no format string, since nothing in a value may be taken for a place."""
-    return _PLACE.sub(lambda place: values[place[1]], words)
+    return _PLACE.sub(lambda place: values.get(place[1], place[0]), words)
