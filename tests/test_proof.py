@@ -153,10 +153,11 @@ def test_figures_are_written_for_others_to_read(assignment: Assignment, measured
 
 
 def test_the_digest_is_of_what_a_proof_depends_on(assignment: Assignment) -> None:
-    """Solutions, checks, mistakes and settings change it; the handout and byte code do not."""
+    """Solutions, checks, mistakes and settings change it; texts and byte code do not."""
     before = digest(assignment.folder)
     (assignment.folder / "handout.md").write_text("# Other words\n", encoding="utf-8")
     (assignment.folder / "handout.ko.md").write_text("# ...\n", encoding="utf-8")
+    (assignment.folder / "checks.ko.yml").write_text("A title.: 제목\n", encoding="utf-8")
     (assignment.folder / "__pycache__").mkdir()
     (assignment.folder / "__pycache__" / "x.pyc").write_bytes(b"x")
     assert digest(assignment.folder) == before

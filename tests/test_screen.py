@@ -27,6 +27,7 @@ from autograder.records import (
     RunInfo,
 )
 from autograder.screen import Screen
+from autograder.wording import wording_in
 from autograder.variants import Variant
 
 RUN = RunInfo(Confinement.BEST_EFFORT, ("seccomp",), (), "cpu", "2", "0", "0")
@@ -149,6 +150,19 @@ def test_json_is_all_that_a_machine_gets(capsys: pytest.CaptureFixture[str]) -> 
     assert document["results"][1]["outcome"] == "failed"
     screen.status([], Path("results"))
     assert json.loads(capsys.readouterr().out) == []
+
+
+def test_status_in_korean(capsys: pytest.CaptureFixture[str]) -> None:
+    """Sentences, heads of columns and the engine's own reasons are put into words; ids and names stay."""
+    screen = Screen(wording=wording_in("ko"))
+    waits = "the score is provisional: 1 check worth 5 points could not be graded yet"
+    screen.status([grade("ada", failed("x"), needs_human=(waits,))], Path("results"))
+    screen.status([], Path("results"))
+    out = capsys.readouterr().out
+    for words in ("채점 결과 1건", "사람이 확인해야 함: ada", "실행 안 함", "test_b", "아직 채점한 것이 없습니다"):
+        assert words in out
+    for words in ("graded", "passed", "provisional"):
+        assert words not in out
 
 
 def test_status_tells_how_a_class_stands(capsys: pytest.CaptureFixture[str]) -> None:

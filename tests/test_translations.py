@@ -18,7 +18,7 @@ from autograder.wording import LANGUAGES, SOURCE
 from autograder.wording.kinds import KINDS
 
 ROOT = Path(__file__).parent.parent
-FOLDERS = sorted(file.parent for file in (ROOT / "solutions").glob(f"*/{ASSIGNMENT_FILE}"))
+FOLDERS = sorted(file.parent for file in (ROOT / "solutions").glob("*/checks.ko.yml"))
 OTHERS = [language for language in LANGUAGES if language != SOURCE]
 MESSAGES = {"check_that": 1, "fail": 1, "near": 2, "show_map": 1, "show_image": 1, "show_curves": 1}
 """Functions that take words, and at which place."""

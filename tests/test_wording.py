@@ -214,6 +214,22 @@ def test_titles_and_hints_of_an_assignment_have_a_file_of_their_own(results: Any
     assert replace(wording_in("ko")).written(check.title) == check.title
 
 
+def test_an_authors_text_may_have_places() -> None:
+    """Numbers and names come back in the translation, also before what was compared; other braces are no places."""
+    own = {
+        "initial values lie beyond {figure}": "초기값이 {figure}을 벗어납니다",
+        "the losses": "손실",
+        "{x} is odd": "이상",
+    }
+    wording = replace(wording_in("ko"), own=own)
+    assert wording.said("initial values lie beyond 0.25") == "초기값이 0.25을 벗어납니다"
+    assert wording.said("initial values lie beyond b") == "initial values lie beyond b"
+    assert wording.said("the losses: wrong value").startswith("손실: ")
+    assert wording.said("the weights: wrong value").startswith("the weights: ")
+    assert wording.said("{x} is odd") == "이상"
+    assert wording.said("4 is odd") == "4 is odd"
+
+
 def test_a_translation_that_is_none_is_told(tmp_path: Path) -> None:
     """No file is no translation; a file that is not one is a mistake with its place."""
     assert read_translation(tmp_path, "ko") == {}

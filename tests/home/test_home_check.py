@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from autograder.course import load_assignment
+from autograder.course.language import language_at
 from autograder.errors import ConfigurationError, UsageError
 from autograder.home import worker
 from autograder.home.check import check
@@ -17,6 +19,7 @@ from autograder.home.page import Page
 from autograder.home.report import Report, subject
 from autograder.home.run import Hands, Interrupted
 from autograder.records import Outcome
+from autograder.wording import wording_in
 
 Checked = Callable[..., Report]
 Edited = Callable[..., str]
@@ -260,3 +263,42 @@ def test_a_command_is_not_broken(monkeypatch: pytest.MonkeyPatch, capsys: pytest
     lines = capsys.readouterr().out.splitlines()
     assert any(f"`{command}`." in line for line in lines)
     assert max(map(len, lines)) <= 60
+
+
+def test_the_terminal_in_korean(
+    checked: Checked, edited: Edited, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Words of our own, of results and of the assignment's author; names, numbers and commands stay."""
+    monkeypatch.setenv("COLUMNS", "200")
+    report = checked(edited((DOUBLE, "    return 3 * x"), (CELL, "    return x.nothing")))
+    page = Page()
+    page.wording = replace(wording_in("ko"), own={"`double` doubles.": "`double`은 두 배로 만듭니다."})
+    page.report(report)
+    out = capsys.readouterr().out
+    for words in (
+        "실패",
+        "`double`은 두 배로 만듭니다.",
+        "힌트: ",
+        "다음: `double`",
+        "공개 항목: 35점 중",
+        "실행하세요",
+    ):
+        assert words in out, out
+    for words in ("failed", "hint", "Next", "Public checks", "wrong values", "Your code raised"):
+        assert words not in out, out
+
+
+def test_the_language_is_that_of_the_course_or_the_kit(tmp_path: Path) -> None:
+    """course.yml says it, in a kit language.txt does; a broken course.yml or an unknown language is English."""
+    inside = tmp_path / "assignments" / "t1"
+    inside.mkdir(parents=True)
+    assert language_at(inside) == "en"
+    (tmp_path / "language.txt").write_text("ko\n", encoding="utf-8")
+    assert language_at(inside) == "ko"
+    (tmp_path / "language.txt").write_text("tlh\n", encoding="utf-8")
+    assert language_at(inside) == "en"
+    course = "title: A\ntimezone: Asia/Seoul\nlanguage: ko\nlate_policy: {}\nassignments: []\n"
+    (tmp_path / "course.yml").write_text(course, encoding="utf-8")
+    assert language_at(inside) == "ko"
+    (tmp_path / "course.yml").write_text("titel: A\n", encoding="utf-8")
+    assert language_at(inside) == "en"

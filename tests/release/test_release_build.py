@@ -97,6 +97,22 @@ def test_readme_says_what_to_do_and_what_it_is_worth(write_course: WriteCourse) 
     assert korean["handout.ko.md"].decode() == "# 덧셈\n"
 
 
+def test_only_what_public_checks_say_is_released_in_other_languages(write_course: WriteCourse) -> None:
+    """Titles and hints of hidden checks stay, as do their words in Korean; places count as what stands around them."""
+    texts = (
+        "Adding up: 덧셈\n'`add` adds.': '`add`는 더합니다.'\nthe sum is {raw1} and not {raw2}: 합은 {raw1}\n"
+        "The sum of negative numbers is negative.: 음수\nall {raw} of it: 비밀\n"
+    )
+    checks = "from autograder.checks import points\n\n\n@points(40)\ndef test_add(student):\n" + (
+        '    """`add` adds."""\n    assert 1, f"the sum is {1} and not {2}"\n'
+    )
+    built = build(read(write_course(checks__ko__yml=texts, test_public__py=checks)))["checks.ko.yml"].decode()
+    for known in ("덧셈", "`add`는 더합니다.", "합은 {raw1}"):
+        assert known in built
+    for kept in ("negative", "음수", "비밀"):
+        assert kept not in built
+
+
 def test_pictures_that_handouts_show_are_released(write_course: WriteCourse) -> None:
     """Pictures in all three spellings come along, others' do not."""
     text = (
