@@ -27,8 +27,8 @@ from autograder.records import (
     RunInfo,
 )
 from autograder.screen import Screen
-from autograder.wording import wording_in
 from autograder.variants import Variant
+from autograder.wording import wording_in
 
 RUN = RunInfo(Confinement.BEST_EFFORT, ("seccomp",), (), "cpu", "2", "0", "0")
 ASSIGNMENT = Assignment(

@@ -222,8 +222,8 @@ def test_an_authors_text_may_have_places() -> None:
         "{x} is odd": "이상",
     }
     wording = replace(wording_in("ko"), own=own)
-    assert wording.said("initial values lie beyond 0.25") == "초기값이 0.25을 벗어납니다"
-    assert wording.said("initial values lie beyond b") == "initial values lie beyond b"
+    assert wording.said("values lie beyond 0.25") == "값이 0.25을 벗어납니다"
+    assert wording.said("values lie beyond b") == "values lie beyond b"
     assert wording.said("the losses: wrong value").startswith("손실: ")
     assert wording.said("the weights: wrong value").startswith("the weights: ")
     assert wording.said("{x} is odd") == "이상"

@@ -103,9 +103,8 @@ def test_only_what_public_checks_say_is_released_in_other_languages(write_course
         "Adding up: 덧셈\n'`add` adds.': '`add`는 더합니다.'\nthe sum is {raw1} and not {raw2}: 합은 {raw1}\n"
         "The sum of negative numbers is negative.: 음수\nall {raw} of it: 비밀\n"
     )
-    checks = "from autograder.checks import points\n\n\n@points(40)\ndef test_add(student):\n" + (
-        '    """`add` adds."""\n    assert 1, f"the sum is {1} and not {2}"\n'
-    )
+    body = '    """`add` adds."""\n    assert 1, f"the sum is {1} and not {2}"\n'
+    checks = f"from autograder.checks import points\n\n\n@points(40)\ndef test_add(student):\n{body}"
     built = build(read(write_course(checks__ko__yml=texts, test_public__py=checks)))["checks.ko.yml"].decode()
     for known in ("덧셈", "`add`는 더합니다.", "합은 {raw1}"):
         assert known in built
