@@ -1,4 +1,4 @@
-"""The verbs `release`, `export` and `sync`: what goes out to students, and to and from the programs that carry it."""
+"""The verbs `release`, `export`, `deliver` and `sync`: what goes to students, and to and from what carries it."""
 
 from __future__ import annotations
 
@@ -10,13 +10,14 @@ from pathlib import Path
 import click
 
 from autograder.errors import AutograderError, UsageError
-from autograder.options import course_option, explained, json_option, who_option
+from autograder.options import course_option, explained, json_option, language_option, who_option
 
 
 def add_to(group: click.Group) -> None:
     """Add these verbs to the command."""
     group.add_command(release)
     group.add_command(export)
+    group.add_command(deliver)
     group.add_command(sync)
 
 
@@ -156,6 +157,65 @@ def export(
         click.echo(words, err=True)
     click.echo(f"{done.count} marks written to {done.path}")
     sys.exit(AutograderError.exit_code if book.broken else 0)
+
+
+@click.command()
+@click.argument("carrier", metavar="CARRIER", type=click.Choice(["folders", "moodle", "canvas"]))
+@click.argument("assignment")
+@click.option(
+    "--into",
+    type=click.Path(path_type=Path, exists=True),
+    default=None,
+    help="What the LMS exported: Moodle's grading worksheet, Canvas' gradebook, or its submissions, unpacked.",
+)
+@click.option("--out", type=click.Path(path_type=Path), default=None, help="Where it goes; by default feedback/ there.")
+@click.option(
+    "--results", type=click.Path(path_type=Path), default=None, help="Where results are; by default results/ASSIGNMENT."
+)
+@click.option("--published", is_flag=True, help="The marks are out: students may see what hidden checks say.")
+@click.option("--explain", is_flag=True, help="Explain known mistakes before the due date, too.")
+@language_option
+@course_option
+@json_option
+@explained
+def deliver(
+    carrier: str,
+    assignment: str,
+    into: Path | None,
+    out: Path | None,
+    results: Path | None,
+    published: bool,
+    explain: bool,
+    language: str | None,
+    course_root: Path,
+    as_json: bool,
+) -> None:
+    """Write students' feedback for whoever brings it to them; CARRIER is folders, moodle or canvas.
+
+    folders: one folder a student. moodle: the zip for `Upload multiple feedback files in a zip`. canvas: a zip for
+    `Upload submissions`, or with the gradebook as --into the comments as data for its API. `report --nbgrader` is for
+    nbgrader.
+    """
+    from autograder.course import find_course, load_assignment
+    from autograder.desk import folder_of
+    from autograder.export.delivery import Carrier
+    from autograder.export.delivery import deliver as write
+    from autograder.feedback import Audience, setting_for
+    from autograder.screen import Screen
+
+    root = find_course(course_root)
+    loaded, folder = load_assignment(folder_of(root, assignment)), results or root / "results" / assignment
+    told = {"published": published, "explained": explain}
+    setting = setting_for(root, loaded, Audience.STUDENT, datetime.now(UTC), **told, language=language)
+    screen = Screen(as_json=as_json)
+    with screen.progress(loaded, len(list(folder.glob("*.json"))), ()):
+        done = write(setting, folder, Carrier(carrier), into, out, screen.advance_page)
+    for words in done.remarks:
+        screen.say(words)
+    if as_json:
+        click.echo(json.dumps({"path": str(done.path), "count": done.count, "remarks": done.remarks}))
+    else:
+        click.echo(f"feedback of {done.count} students in {done.path}\n{done.next_step}")
 
 
 @click.command()

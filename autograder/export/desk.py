@@ -44,7 +44,7 @@ def export_marks(
         content = (json.dumps([as_data(each) for each in standings], ensure_ascii=False, indent=1) + "\n").encode()
     else:
         content = (nbgrader_csv if kind == "nbgrader" else plain_csv)(book, standings)
-    _write(path, content)
+    write_whole(path, content)
     waiting = sum(mark.provisional for each in standings for mark in each.marks)
     remarks = (f"{waiting} marks are provisional: checks could not be graded yet",) if waiting else ()
     return Exported(path, sum(mark.counts for each in standings for mark in each.marks), remarks)
@@ -68,7 +68,7 @@ def _filled(
     marks = {each.student: each.mark(assignment) for each in standings}
     wanted = Marks((column,) if column else (assignment, _title(book, assignment)), marks, book.roster)
     filled = (canvas if kind == "canvas" else moodle)(read_sheet(into), wanted)
-    _write(path, written(filled.sheet))
+    write_whole(path, written(filled.sheet))
     return Exported(path, filled.count, filled.remarks)
 
 
@@ -80,9 +80,10 @@ def _title(book: Book, assignment: str) -> str:
         return assignment
 
 
-def _write(path: Path, content: bytes) -> None:
-    """Write the file whole or not at all."""
+def write_whole(path: Path, content: bytes) -> None:
+    """Write the file whole or not at all, with the folders above it. UsageError where it cannot be written."""
     try:
+        path.absolute().parent.mkdir(parents=True, exist_ok=True)
         descriptor, name = tempfile.mkstemp(dir=path.absolute().parent, prefix=".", suffix=".tmp")
         try:
             with os.fdopen(descriptor, "wb") as file:

@@ -93,15 +93,7 @@ def write_report(
     if setting.sight.audience is Audience.CLASS and form is not Format.HTML:
         raise UsageError("the class has one page, as html; `autograder status --json` has the class as data")
     problems: list[str] = []
-    found = list(_grades(results, problems))
-    setting = replace(setting, bands=_bands([grade for _, grade in found]))
-    chosen = [(path, grade) for path, grade in found if not only or path.stem in only]
-    if not chosen:
-        wanted = f" of {', '.join(sorted(only))}" if only and found else ""
-        raise UsageError(
-            f"{results} holds no result{wanted} that can be read; `autograder grade {setting.assignment.id} FOLDER` "
-            "makes them" + "".join(f"\n{problem}" for problem in problems)
-        )
+    setting, chosen = _chosen(setting, results, only, problems)
     if setting.sight.audience is Audience.CLASS:
         pages = [_write_class(setting, results, chosen, out)]
         done(pages[0].name)
@@ -109,6 +101,35 @@ def write_report(
         pages = list(_write_submissions(setting, chosen, out / setting.sight.audience.value, done, form))
     shown = remarks_on(setting) if setting.sight.audience is Audience.STUDENT else ()
     return Written(tuple(pages), tuple(problems), tuple(shown))
+
+
+def submission_pages(
+    setting: Setting, results: Path, only: frozenset[str], problems: list[str], done: Callable[[str], None]
+) -> Iterator[tuple[str, SubmissionPage]]:
+    """The page of every submission in `results`, by student; what cannot be read is added to `problems`.
+
+    UsageError where there is none.
+    """
+    setting, chosen = _chosen(setting, results, only, problems)
+    with Helper("autograder.feedback.colours") as colours:
+        for path, grade in chosen:
+            yield path.stem, page_from(setting, path, grade, colours)
+            done(path.stem)
+
+
+def _chosen(
+    setting: Setting, results: Path, only: frozenset[str], problems: list[str]
+) -> tuple[Setting, list[tuple[Path, Grade]]]:
+    """The setting with what only a whole class shows, and the results that pages are wanted of."""
+    found = list(_grades(results, problems))
+    chosen = [(path, grade) for path, grade in found if not only or path.stem in only]
+    if not chosen:
+        wanted = f" of {', '.join(sorted(only))}" if only and found else ""
+        raise UsageError(
+            f"{results} holds no result{wanted} that can be read; `autograder grade {setting.assignment.id} FOLDER` "
+            "makes them" + "".join(f"\n{problem}" for problem in problems)
+        )
+    return replace(setting, bands=_bands([grade for _, grade in found])), chosen
 
 
 def remarks_on(setting: Setting) -> Iterator[str]:
