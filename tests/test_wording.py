@@ -217,7 +217,7 @@ def test_titles_and_hints_of_an_assignment_have_a_file_of_their_own(results: Any
 def test_an_authors_text_may_have_places() -> None:
     """Numbers and names come back in the translation, also before what was compared; other braces are no places."""
     own = {
-        "initial values lie beyond {figure}": "초기값이 {figure}을 벗어납니다",
+        "values lie beyond {figure}": "값이 {figure}을 벗어납니다",
         "the losses": "손실",
         "{x} is odd": "이상",
     }

@@ -190,7 +190,7 @@ class _Maker:
             hint=self.setting.said(finding.hint),
             where=self.setting.said(finding.where, 2 * NAME),
             because=self.because.get(result.id, ()),
-            stand_ins=result.stand_ins,
+            stand_ins=tuple(clipped(part, NAME) for part in result.stand_ins[:MANY]),
             precision=result.precision,
             printed=self._printed(result) if check and check.public and not self.sight.everything else "",
             excerpt=self.source.around(place) if elsewhere else None,

@@ -30,6 +30,8 @@ class Why(StrEnum):
     """The checks give something else than when somebody decided."""
     CLOSE = "close"
     """A check failed, but not by far."""
+    WRITTEN = "written"
+    """A written answer has no points yet."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +60,7 @@ def queue(book: Book, assignments: Sequence[str] = ()) -> tuple[Item, ...]:
         for item in _of(grade, by_hand.get((id_, grade.student), NOTHING_DECIDED))
         if (item.assignment, item.student, item.check, item.words) not in looked_at
     ]
+    found += _written_answers(book, assignments, looked_at)
     asked = [
         Item(Why.REQUEST, each.assignment, each.student, each.check, each.value or "", each.number)
         for each in open_requests(book.entries)
@@ -65,6 +68,21 @@ def queue(book: Book, assignments: Sequence[str] = ()) -> tuple[Item, ...]:
     ]
     order = list(Why)
     return tuple(sorted([*asked, *found], key=lambda item: (order.index(item.why), item.assignment, item.student)))
+
+
+def _written_answers(
+    book: Book, assignments: Sequence[str], looked_at: frozenset[tuple[str, str, str, str | None]]
+) -> Iterator[Item]:
+    """Written answers (`written` in course.yml) for which nobody has given points, of whom a grade is known."""
+    for term in book.course.terms:
+        words = f"the written answer waits for points, at most {term.written}"
+        if not term.written or (assignments and term.id not in assignments):
+            continue
+        for student in book.grades.get(term.id, {}):
+            by_hand = book.decided.get((term.id, student), NOTHING_DECIDED)
+            settled = by_hand.extra is not None or "" in by_hand.points
+            if not settled and (term.id, student, "", words) not in looked_at:
+                yield Item(Why.WRITTEN, term.id, student, "", words)
 
 
 def _of(grade: Grade, by_hand: Decided) -> Iterator[Item]:

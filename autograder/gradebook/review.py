@@ -41,6 +41,7 @@ WORDS = {
     Why.FLAG: "flagged",
     Why.CHANGED: "decided on other grounds",
     Why.CLOSE: "failed by little",
+    Why.WRITTEN: "a written answer",
 }
 
 
@@ -140,12 +141,26 @@ class Review:
             self._say(f"not written: {error}")
 
     def _points(self, item: Item) -> None:
+        if item.why is Why.WRITTEN:
+            self._written(item)
+            return
         result = _result(self._book(), item)
         points = self._ask(f"points, at most {result.points}" if result else "points of the whole assignment")
         why = self._ask("reason (the student reads it)") if points else ""
         if why:
             comment = self._ask("comment, or nothing")
             self._decide(item, Decision(item.check, points, None, comment or None, why))
+
+    def _written(self, item: Item) -> None:
+        """Points for a written answer come on top of those of the checks."""
+        term = next(each for each in self._book().course.terms if each.id == item.assignment)
+        points = self._ask(f"points of the written answer, at most {term.written}")
+        if points and points.replace(".", "", 1).isdecimal() and float(points) > term.written:
+            raise UsageError(f"{points} points are more than the {term.written} that the written answer can have")
+        why = self._ask("reason (the student reads it)") if points else ""
+        if why:
+            comment = self._ask("comment, or nothing")
+            self._decide(item, Decision("", None, points, comment or None, why))
 
     def _comment(self, item: Item) -> None:
         if text := self._ask("comment"):

@@ -255,5 +255,9 @@ SENTENCES = (
     N_("mark: {points1} - {points2} % = {points3} of {points4}"),
     N_("mark: {points1} of {points2}"),
     N_("provisional, since checks could not be graded yet"),
+    # --- what waits for a human (gradebook/queue.py)
+    N_("the written answer waits for points, at most {n}"),
+    N_("the largest error is {figure} times what is allowed"),
+    N_("{thing} {figure1}, at most {figure2} was asked for"),
     *AT_HOME,
 )

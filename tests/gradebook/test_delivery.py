@@ -24,8 +24,7 @@ WORKSHEET = (
     "Participant 9009,Zoe Nobody,zoe@uni.example,No submission,,100.00,\r\n"
 )
 ROSTER = (
-    "student,name,email,canvas_id,moodle_id\nada,Ada King,ada@uni.example,4001,9001\n"
-    "kim,김민수,kim@uni.example,4002,\n"
+    "student,name,email,canvas_id,moodle_id\nada,Ada King,ada@uni.example,4001,9001\nkim,김민수,kim@uni.example,4002,\n"
 )
 
 

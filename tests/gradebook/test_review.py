@@ -111,6 +111,21 @@ def test_all_points_set_by_hand_settle_everything(course: Any) -> None:
     assert waiting(course) == []
 
 
+def test_a_written_answer_waits_until_somebody_gives_points(course: Any) -> None:
+    """Where course.yml gives points for one; points on top of the checks settle it, also none of them."""
+    course.add("ada")
+    file = course.root / "course.yml"
+    file.write_text(file.read_text(encoding="utf-8").replace("weight: 1}", "weight: 1, written: 10}"), encoding="utf-8")
+    assert waiting(course) == [("written", "ada", "")]
+    (item,) = queue(open_book(course.root))
+    assert item.words == "the written answer waits for points, at most 10"
+    decide(open_book(course.root), "t1_tiny", "ada", Decision("", None, "7.5", None, "well argued"), AUTHOR)
+    assert waiting(course) == []
+    course.add("bo")
+    look(open_book(course.root), "t1_tiny", "bo", "", item.words, AUTHOR)
+    assert waiting(course) == []
+
+
 def test_another_flag_waits_though_one_was_looked_at(course: Any) -> None:
     """What was looked at are words about one submission; other words wait."""
     course.add("chae", needs_human=("one", "two"))
