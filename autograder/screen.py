@@ -38,9 +38,14 @@ LETTERS = {
 }
 
 
+MOST_SHOWN = 4_000
+"""Characters of one text: a reason or a name of a megabyte would bury all others."""
+
+
 def escape(text: str) -> str:
-    """Text as it is: nothing in it is markup, and nothing moves the cursor."""
-    return escape_markup(printable(text))
+    """Text as it is: nothing in it is markup, nothing moves the cursor, and it comes to an end."""
+    cut = text if len(text) <= MOST_SHOWN else f"{text[:MOST_SHOWN]}... (cut: {len(text):,} characters)"
+    return escape_markup(printable(cut))
 
 
 class Screen:

@@ -174,7 +174,7 @@ def test_pages(shelf: Any, ours: set[str], audience: str, language: str) -> None
         links = [value for each, value in read.attributes if each in {"href", "src", "action", "xlink:href"}]
         assert all(re.fullmatch(r"#[\w.%-]+|ta/[\w.%-]+\.html", link) for link in links), (name, links)
         assert page.count("<script") == page.count("</script>") == (audience == "class"), name
-        assert "default-src 'none'" in page, name
+        assert any(value.startswith("default-src 'none'") for each, value in read.attributes if each == "content"), name
         assert refused(page) == [], name
         assert len(page) <= LARGEST or audience == "class", (name, len(page))
     if audience == "ta":
@@ -233,8 +233,7 @@ def test_what_instructors_read_in_the_terminal(typed: Callable[..., Result], com
     said = typed(*command)
     assert said.exit_code in {0, 3}, said.output[-500:]
     assert refused(said.output) == []
-    assert len(said.output) < 2_000_000
-    assert "owned" not in said.output or "\\x1b" in said.output or "\ufffd" in said.output or "alert" in said.output
+    assert len(said.output) < 200_000
 
 
 def test_the_table_of_grade_and_its_progress(shelf: Any, capsys: pytest.CaptureFixture[str]) -> None:
