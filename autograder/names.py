@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import re
 import unicodedata
 
@@ -14,6 +15,11 @@ def shown(name: str, most: int = MAX_SHOWN) -> str:
     """`name` without anything that could move a cursor or turn text around, cut to `most` characters."""
     text = "".join(letter if letter.isprintable() else f"\\u{ord(letter):04x}" for letter in name)
     return text if len(text) <= most else f"{text[: most - 3]}..."
+
+
+def json_on_a_terminal(text: str) -> str:
+    """The same JSON with everything spelled out in its strings that could move a cursor or turn text around."""
+    return "".join(letter if letter.isprintable() or letter == "\n" else json.dumps(letter)[1:-1] for letter in text)
 
 
 def safe_student(name: str) -> tuple[str, str]:

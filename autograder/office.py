@@ -10,6 +10,7 @@ from pathlib import Path
 import click
 
 from autograder.errors import AutograderError
+from autograder.names import json_on_a_terminal
 from autograder.options import (
     course_option,
     device_option,
@@ -44,7 +45,7 @@ def marks(students: tuple[str, ...], course_root: Path, as_json: bool) -> None:
     chosen = known_students(book, students)
     standings = [book.standing(student, now) for student in chosen]
     if as_json:
-        click.echo(json.dumps([as_data(each) for each in standings], ensure_ascii=False))
+        click.echo(json_on_a_terminal(json.dumps([as_data(each) for each in standings], ensure_ascii=False)))
     elif students:
         click.echo("\n\n".join(map(calculation, standings)))
     else:
@@ -172,7 +173,7 @@ def answer(number: int | None, text: str | None, who: str | None, course_root: P
     if number is None:
         waiting = open_requests(book.entries)
         if as_json:
-            click.echo(json.dumps([request_as_data(each) for each in waiting], ensure_ascii=False))
+            click.echo(json_on_a_terminal(json.dumps([request_as_data(each) for each in waiting], ensure_ascii=False)))
         else:
             click.echo("\n".join(map(request_in_words, waiting)) or "no request waits for an answer")
         return
@@ -215,7 +216,9 @@ def review(
     for assignment in assignments:
         term_of(book.course, assignment)
     if as_json:
-        click.echo(json.dumps([asdict(item) for item in queue(book, assignments)], ensure_ascii=False))
+        click.echo(
+            json_on_a_terminal(json.dumps([asdict(item) for item in queue(book, assignments)], ensure_ascii=False))
+        )
         return
     if only_list or not sys.stdin.isatty():
         listed(queue(book, assignments))

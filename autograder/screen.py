@@ -17,6 +17,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextC
 from rich.table import Table
 
 from autograder.grading import is_provisional
+from autograder.names import json_on_a_terminal
 from autograder.records import Assignment, Diagnosis, Grade, Outcome
 from autograder.sandbox.faults import printable
 from autograder.wording import SOURCE, Wording, wording_in
@@ -230,8 +231,8 @@ class Screen:
 
 
 def click_echo(text: str) -> None:
-    """Write data to stdout as it is."""
-    sys.stdout.write(text + "\n")
+    """Write data to stdout: JSON."""
+    sys.stdout.write(json_on_a_terminal(text) + "\n")
 
 
 def _row(grade: Grade) -> tuple[str, ...]:

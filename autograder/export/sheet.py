@@ -67,7 +67,11 @@ def written(sheet: Sheet) -> bytes:
 
 
 def harmless(cell: str) -> str:
-    """A cell that no spreadsheet takes for a formula: with an apostrophe before it where it would be one."""
+    """A cell that no spreadsheet takes for a formula: with an apostrophe before it where it would be one.
+
+    What would not be seen, or turn text around, is spelled out; line ends and tabs stay.
+    """
+    cell = "".join(c if c.isprintable() or c in "\r\n\t" else f"\\u{ord(c):04x}" for c in cell)
     if cell.startswith(_FORMULA) and not _NUMBER.fullmatch(cell) and cell.strip() not in {"-", "+"}:
         return f"'{cell}"
     return cell

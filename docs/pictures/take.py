@@ -1,6 +1,7 @@
-"""Takes the pictures in this folder: pages of the demo's class, in the system's Chromium. `make pictures` runs it.
+"""Takes the pictures in this folder: pages of a small class, in the system's Chromium. `make pictures` runs it.
 
-The class is graded first if it has not been. Pictures show the upper part of a page, as it is seen on opening.
+The class is made of the solution of one assignment, of right programs in other styles and of known mistakes, and
+graded by the kit; what was graded before is measured no more. Pictures show the upper part of a page.
 """
 
 from __future__ import annotations
@@ -13,29 +14,76 @@ from pathlib import Path
 from PIL import Image
 from playwright.sync_api import Browser, sync_playwright
 
+from autograder.course import load_assignment
+from autograder.variants import fair_play, mistakes, solution, stub
+
 ROOT = Path(__file__).parents[2]
-PAGES = ROOT / ".autograder" / "demo" / "a1_rnn" / "pages"
+ASSIGNMENT = "a4_attention"
+CLASS = {
+    "ada": "solution",
+    "bo": "bmm_and_infinity",
+    "chae": "attn.mask_rows",
+    "dmitri": "attn.context_missing",
+    "eun": "attn.hard",
+    "farah": "attn.context_missing",
+    "goran": "attn.context_detached",
+    "hana": "attn.mask_inv",
+    "ines": "loop.eval_mode",
+    "jun": "stub",
+}
+FOLDER = ROOT / ".autograder" / "pictures"
 HEIGHT = {360: 2400, 1280: 1500}
 COLOURS = 256
 """Of a picture: pages have few."""
-SUBJECTS = {"mistake": "student/farah.html", "right": "student/ada.html", "class": "class.html"}
-"""farah forgot a bias (see class.txt of the demo)."""
+SUBJECTS = {"mistake": "student/eun", "right": "student/ada", "ta": "ta/eun", "class": "class"}
+LOOKS = (
+    *((name, "en", width, "light") for name in SUBJECTS for width in HEIGHT),
+    *((name, "ko", width, "light") for name in ("mistake", "class") for width in HEIGHT),
+    *((name, language, 360, "dark") for name, language in (("mistake", "en"), ("class", "en"), ("mistake", "ko"))),
+    ("ta", "en", 1280, "dark"),
+)
+"""What is taken: a page in a language, at a phone's or a laptop's width, light or dark."""
 
 
 def main() -> None:
-    """Take every subject at phone and laptop width; the first in the dark, too."""
-    if not all((PAGES / page).exists() for page in SUBJECTS.values()):
-        subprocess.run([sys.executable, "-m", "autograder.cli", "demo"], cwd=ROOT, check=True)
+    """Grade the class, write its pages in both languages, and take every look."""
     chromium = next(filter(None, map(shutil.which, ("chromium", "google-chrome", "chromium-browser"))), None)
     if chromium is None:
         sys.exit("no Chromium on this machine; `make pictures` installs it where it is run as root")
+    hand_in()
+    results = FOLDER / "results"
+    autograder(
+        "grade", ASSIGNMENT, str(FOLDER / "class"), "--out", str(results), "--sandbox", "best-effort", "--jobs", "1"
+    )
+    for language in ("en", "ko"):
+        where = ("--results", str(results), "--out", str(FOLDER / language), "--lang", language, "--published")
+        for audience in ("student", "ta", "class"):
+            autograder("report", ASSIGNMENT, "--for", audience, *where)
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox", "--disable-gpu"])
-        for name, page in SUBJECTS.items():
-            for width in HEIGHT:
-                take(browser, PAGES / page, width, "light", f"{name}-{width}")
-        take(browser, PAGES / SUBJECTS["mistake"], 360, "dark", "mistake-360-dark")
+        for name, language, width, scheme in LOOKS:
+            ends = "".join(f"-{end}" for end in (language, str(width), scheme) if end not in {"en", "light"})
+            take(browser, FOLDER / language / f"{SUBJECTS[name]}.html", width, scheme, f"{name}{ends}")
         browser.close()
+
+
+def hand_in() -> None:
+    """Write what the class hands in."""
+    assignment = load_assignment(ROOT / "solutions" / ASSIGNMENT)
+    known = {each.id: each for each in (solution(assignment), stub(assignment), *fair_play(assignment))}
+    known |= {each.id: each for each in mistakes(assignment)}
+    for student, program in CLASS.items():
+        folder = FOLDER / "class" / student
+        folder.mkdir(parents=True, exist_ok=True)
+        for name, content in known[program].files.items():
+            (folder / name).write_bytes(content)
+
+
+def autograder(*words: str) -> None:
+    """Run a verb in the course's folder. Exit code 1 says that somebody's checks failed."""
+    done = subprocess.run([sys.executable, "-m", "autograder.cli", *words], cwd=ROOT, check=False)
+    if done.returncode > 1:
+        sys.exit(done.returncode)
 
 
 def take(browser: Browser, page: Path, width: int, scheme: str, name: str) -> None:
