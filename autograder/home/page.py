@@ -149,7 +149,7 @@ class Page:
 
     def _problem(self, problem: Problem) -> None:
         where, message = map(self.wording.said, (problem.where, problem.message))
-        self._console.print(Text.assemble((f"{where}: ", "bold red"), plain(message)))
+        self._console.print(Text.assemble((f"{printable(where)}: ", "bold red"), plain(message)))
         if problem.detail.strip():
             self._console.print(Padding(plain(problem.detail.rstrip()), (0, 0, 0, 4)))
 
@@ -213,7 +213,7 @@ def details(line: Line, _: Wording) -> Iterator[Text]:
     """Yield what stands below a check: what was seen, where, the hint, what it printed."""
     result, finding = line.result, line.result.finding
     if line.waits_for:
-        yield Text(_("for %(name)s to be written") % {"name": line.waits_for}, "dim")
+        yield Text(printable(_("for %(name)s to be written") % {"name": line.waits_for}), "dim")
     elif result.outcome is Outcome.PASSED:
         yield from _remarks(line, _)
     elif finding is not None and not line.unwritten:
@@ -232,7 +232,7 @@ def details(line: Line, _: Wording) -> Iterator[Text]:
 def _remarks(line: Line, _: Wording) -> Iterator[Text]:
     if line.result.stand_ins:
         names = {"names": _(" and ").join(line.result.stand_ins)}
-        yield Text(_("with a right %(names)s in place of yours") % names, "dim")
+        yield Text(printable(_("with a right %(names)s in place of yours") % names), "dim")
     if line.result.precision == "float32":
         yield Text(_("in float32; in float64 it does not"), "dim")
 
