@@ -272,7 +272,7 @@ def test_review(shelf: Any) -> None:
 @pytest.mark.parametrize("name", CORPUS)
 def test_check_at_home(name: str, capsys: pytest.CaptureFixture[str]) -> None:
     """Messages, printed lines, file names and lines of code at the student's own desk."""
-    text = CORPUS[name]
+    text = CORPUS[name][:4000]  # what the process that runs checks lets through
     evidence = Evidence(stdout=text)
     finding = Finding("exception", text, text, text, text)
     result = CheckResult("test_run", Outcome.FAILED, 0, 10, finding, stand_ins=(text,), evidence=evidence)
