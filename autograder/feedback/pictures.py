@@ -45,7 +45,7 @@ def drawing_of(picture: Picture, said: Words) -> Drawing | None:
         named.append((said(DIFFERS), apart, _difference(most), True))
     maps = tuple(_map(*each, picture) for each in named)
     return Drawing(
-        title=clipped(said(picture.title), LONGEST_NAME),
+        title=clipped(_titled(picture.title, said), LONGEST_NAME),
         maps=maps,
         low=short(min(finite)),
         high=short(max(finite)),
@@ -53,6 +53,12 @@ def drawing_of(picture: Picture, said: Words) -> Drawing | None:
         x=clipped(said(picture.x), LONGEST_NAME),
         y=clipped(said(picture.y), LONGEST_NAME),
     )
+
+
+def _titled(title: str, said: Words) -> str:
+    """What is drawn, in words; which part of it, `[0, :, :]`, is the same in every language."""
+    what, bracket, part = title.rpartition("[")
+    return said(what) + bracket + part if bracket and what and part.endswith("]") else said(title)
 
 
 Matrix = Sequence[Sequence[float]]
@@ -163,7 +169,7 @@ def _curves(picture: Picture, panels: Sequence[Panel], said: Words) -> Drawing |
         return " ".join(f"{x(place):g},{axis.place(value):g}" for place, value in kept)
 
     return Drawing(
-        title=clipped(said(picture.title), LONGEST_NAME),
+        title=clipped(_titled(picture.title, said), LONGEST_NAME),
         maps=(),
         low=short(min(finite)),
         high=short(max(finite)),

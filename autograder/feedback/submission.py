@@ -21,6 +21,7 @@ from autograder.feedback.text import clipped, visible
 from autograder.feedback.view import Counted, PartShown, Shown, Staff, StaffPage, Standing, SubmissionPage, Sum, Whole
 from autograder.gradebook.marks import plain
 from autograder.records import Check, CheckResult, Diagnosis, Finding, Grade, Outcome, Visibility
+from autograder.wording import SOURCE
 
 DETAIL, PRINTED, ALL_PRINTED = 4_000, 4_000, 120_000
 """Characters of a detail, of one output, and of all outputs of a page."""
@@ -160,7 +161,7 @@ class _Maker:
             name=part.name,
             heading=part.heading,
             group=part.group,
-            promise=part.promise,
+            promise=self._promise(part),
             equation=part.equation,
             standing=standing,
             earned=sum(result.earned for result in results),
@@ -201,6 +202,11 @@ class _Maker:
             command=self._command(check),
             staff=self._staff(check, result) if self.sight.everything else None,
         )
+
+    def _promise(self, part: Part) -> str:
+        """The docstring's first line; nothing where it is in another language than the page."""
+        said = self.setting.wording.written(part.promise)
+        return said if self.setting.language == SOURCE or said != part.promise else ""
 
     def _drawings(self, result: CheckResult) -> Iterator[Drawing]:
         """The pictures of a check, as long as there is room for them on the page."""
@@ -253,7 +259,7 @@ class _Maker:
             cpu_s=result.cpu_s,
             wall_s=result.wall_s,
             visibility=check.visibility.value if check else "",
-            place=f"{check.file.name}, line {check.line}" if check else "",
+            place=self.setting.said(f"{check.file.name}, line {check.line}") if check else "",
             for_student=self.setting.student_sight.sees(check),
         )
 

@@ -215,7 +215,7 @@ def test_those_who_grade_see_what_there_is(results: Any) -> None:
     ):
         assert part in words
     assert "autograder grade t1_tiny SUBMISSIONS --only 'ada b' --again" in words
-    assert "after_published" in words
+    assert "once the marks are out" in words
     assert "not on their page now" in Reader(results.pages("ta", published=False)["ada b"]).words
 
 
