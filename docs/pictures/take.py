@@ -35,10 +35,17 @@ FOLDER = ROOT / ".autograder" / "pictures"
 HEIGHT = {360: 2400, 1280: 1500}
 COLOURS = 256
 """Of a picture: pages have few."""
-SUBJECTS = {"mistake": "student/eun", "right": "student/ada", "ta": "ta/eun", "class": "class"}
+SUBJECTS = {
+    "mistake": ("student/eun", ""),
+    "mend": ("student/eun", "#mend"),
+    "right": ("student/ada", ""),
+    "ta": ("ta/eun", "#mend"),
+    "class": ("class", ""),
+}
+"""Page, and where the picture begins."""
 LOOKS = (
     *((name, "en", width, "light") for name in SUBJECTS for width in HEIGHT),
-    *((name, "ko", width, "light") for name in ("mistake", "class") for width in HEIGHT),
+    *((name, "ko", width, "light") for name in ("mistake", "mend", "class") for width in HEIGHT),
     *((name, language, 360, "dark") for name, language in (("mistake", "en"), ("class", "en"), ("mistake", "ko"))),
     ("ta", "en", 1280, "dark"),
 )
@@ -63,7 +70,8 @@ def main() -> None:
         browser = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox", "--disable-gpu"])
         for name, language, width, scheme in LOOKS:
             ends = "".join(f"-{end}" for end in (language, str(width), scheme) if end not in {"en", "light"})
-            take(browser, FOLDER / language / f"{SUBJECTS[name]}.html", width, scheme, f"{name}{ends}")
+            page, start = SUBJECTS[name]
+            take(browser, FOLDER / language / f"{page}.html", start, width, scheme, f"{name}{ends}")
         browser.close()
 
 
@@ -86,14 +94,15 @@ def autograder(*words: str) -> None:
         sys.exit(done.returncode)
 
 
-def take(browser: Browser, page: Path, width: int, scheme: str, name: str) -> None:
-    """Save the upper part of a page as a small PNG."""
+def take(browser: Browser, page: Path, start: str, width: int, scheme: str, name: str) -> None:
+    """Save the part of a page from `start` on (a selector; empty: its top) as a small PNG."""
     context = browser.new_context(viewport={"width": width, "height": 800}, color_scheme=scheme)  # type: ignore[arg-type]
     tab = context.new_page()
     tab.goto(page.as_uri())
-    tall = min(HEIGHT[width], tab.evaluate("document.documentElement.scrollHeight"))
+    top = tab.evaluate("at => at ? Math.max(0, document.querySelector(at).getBoundingClientRect().top - 24) : 0", start)
+    tall = min(HEIGHT[width], tab.evaluate("document.documentElement.scrollHeight") - top)
     path = Path(__file__).with_name(f"{name}.png")
-    tab.screenshot(path=path, full_page=True, clip={"x": 0, "y": 0, "width": width, "height": tall})
+    tab.screenshot(path=path, full_page=True, clip={"x": 0, "y": top, "width": width, "height": tall})
     context.close()
     with Image.open(path) as picture:
         small = picture.convert("RGB").quantize(COLOURS, dither=Image.Dither.NONE)
