@@ -225,6 +225,7 @@ def test_an_authors_text_may_have_places() -> None:
     assert wording.said("values lie beyond 0.25") == "값이 0.25을 벗어납니다"
     assert wording.said("values lie beyond b") == "values lie beyond b"
     assert wording.said("the losses: wrong value").startswith("손실: ")
+    assert wording.said("the losses[0][1]: wrong value").startswith("손실[0][1]: ")
     assert wording.said("the weights: wrong value").startswith("the weights: ")
     assert wording.said("{x} is odd") == "이상"
     assert wording.said("4 is odd") == "4 is odd"

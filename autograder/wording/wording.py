@@ -22,6 +22,7 @@ DEEPEST = 4
 """Levels of words within words."""
 
 _PLACE = re.compile(r"\{(([a-z]+)\d*)\}")
+_INDEXED = re.compile(r"(.*?)((?:\[[^\[\]]*\])*)", re.DOTALL)
 _NONE: Mapping[str, str] = MappingProxyType({})
 
 
@@ -69,8 +70,10 @@ class Wording:
             if mark in text:
                 return mark.join(self._said(piece, deep - 1) for piece in text.split(mark))
         head, mark, tail = text.partition(": ")
-        if mark and (own := self._author(head, deep)) is not None:  # what an answer is: "the losses: wrong value"
-            head = own
+        if mark:  # what an answer is, and which part of it: "with h0[0]: wrong value"
+            what, part = _INDEXED.fullmatch(head).groups()  # type: ignore[union-attr] # it matches every line
+            own = self._author(what, deep)
+            head = head if own is None else own + part
         return head + mark + self._said(tail, deep - 1)
 
     def _author(self, text: str, deep: int) -> str | None:
