@@ -13,7 +13,6 @@ import hashlib
 import json
 import logging
 import math
-import os
 import re
 import tempfile
 from collections.abc import Mapping
@@ -24,6 +23,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
 
+from autograder.disk import write_whole
 from autograder.errors import LedgerError
 from autograder.records import CheckResult, Grade, Outcome
 
@@ -100,11 +100,11 @@ class Ledger:
         head = f'{{"format":1,"key":"{key}","result":'.encode()
         tail = f',"sha256":"{hashlib.sha256(body).hexdigest()}"}}'.encode()
         # not forced to the disk: what a power failure cuts short has a wrong digest, and is measured again
-        write_whole(self._path(key), head + body + tail, forced=False)
+        write_private(self._path(key), head + body + tail, forced=False)
 
     def keep(self, kind: Kind, key: str, content: bytes) -> None:
         """Keep what belongs to a measurement (its transcript, a diagnosis); what is there already is replaced."""
-        write_whole(self._path(key, kind), content)
+        write_private(self._path(key, kind), content)
 
     def kept(self, kind: Kind, key: str) -> bytes | None:
         """What was kept, or None. Whoever reads it finds out whether it is damaged; nothing is lost with it."""
@@ -126,7 +126,7 @@ class Ledger:
 
 def write_grade(path: Path, grade: Grade) -> None:
     """Write `grade` to `path`, whole or not at all; LedgerError when the disk refuses."""
-    write_whole(path, json.dumps(_plain(grade), indent=1, ensure_ascii=False, allow_nan=False).encode() + b"\n")
+    write_private(path, json.dumps(_plain(grade), indent=1, ensure_ascii=False, allow_nan=False).encode() + b"\n")
 
 
 def make_writable(folder: Path) -> None:
@@ -172,7 +172,7 @@ def handed_in_file(results: Path, student: str) -> Path:
 def write_files(path: Path, files: Mapping[str, bytes]) -> None:
     """Keep what a student handed in at `path`, whole or not at all: as data, so that nothing can import or serve it."""
     texts = {name: content.decode("utf-8", "backslashreplace") for name, content in files.items()}
-    write_whole(path, json.dumps({"format": 1, "files": _plain(texts)}, indent=1).encode() + b"\n")
+    write_private(path, json.dumps({"format": 1, "files": _plain(texts)}, indent=1).encode() + b"\n")
 
 
 def read_files(path: Path) -> dict[str, bytes]:
@@ -239,25 +239,10 @@ def _canonical(plain: Any) -> bytes:
     return json.dumps(plain, sort_keys=True, separators=(",", ":"), allow_nan=False).encode()
 
 
-def write_whole(path: Path, content: bytes, *, forced: bool = True) -> None:
-    """Replace `path` by `content` in one step, so that a killed run leaves the old file or the new one."""
+def write_private(path: Path, content: bytes, *, forced: bool = True) -> None:
+    """Replace `path` by `content` in one step, for this user alone; LedgerError when the disk refuses."""
     try:
-        try:
-            descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=".", suffix=".tmp")
-        except FileNotFoundError:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=".", suffix=".tmp")
-        temporary = Path(name)
-        try:
-            with os.fdopen(descriptor, "wb") as file:
-                file.write(content)
-                file.flush()
-                if forced:
-                    os.fsync(file.fileno())
-            temporary.replace(path)
-        except BaseException:
-            temporary.unlink(missing_ok=True)
-            raise
+        write_whole(path, content, private=True, forced=forced)
     except OSError as error:
         message = f"{path} cannot be written ({error.strerror}); free space or mend permissions, then run again"
         raise LedgerError(message) from error

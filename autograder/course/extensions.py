@@ -12,6 +12,7 @@ from autograder.course.moments import in_zone
 from autograder.course.problems import Problem, nearest, report
 from autograder.course.schema import ExtensionModel, ExtensionsModel
 from autograder.course.yaml_edge import Document, read_yaml
+from autograder.disk import write_whole
 from autograder.errors import ConfigurationError, UsageError
 from autograder.records import Course, Extension
 
@@ -45,13 +46,13 @@ def add_extensions(course: Course, granted: Iterable[Extension]) -> Path:
     try:
         before = file.read_text(encoding="utf-8") if file.exists() else f"{_HEAD}extensions:\n"
         after = before.rstrip("\n") + "\n" + "".join(map(_written, granted))
-        file.write_text(after, encoding="utf-8")
+        write_whole(file.resolve(), after.encode())
     except OSError as error:
         raise UsageError(f"{file} cannot be written ({error.strerror}); mend its permissions") from error
     try:
         load_extensions(course)
     except ConfigurationError as error:
-        file.write_text(before, encoding="utf-8")
+        write_whole(file.resolve(), before.encode())
         advice = f"write its entries as a list, one `- student: ...` each, two spaces in, at the end of {file}"
         raise UsageError(f"{error}\nnothing was added; {advice}") from error
     return file

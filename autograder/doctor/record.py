@@ -12,7 +12,7 @@ from pathlib import Path
 from pydantic import TypeAdapter, ValidationError
 
 from autograder import ENGINE
-from autograder.ledger import write_whole
+from autograder.ledger import write_private
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +68,7 @@ def record_file(environment: Mapping[str, str]) -> Path:
 def remember(found: Examination, environment: Mapping[str, str] = os.environ) -> Path:
     """Keep an examination as the last one, and return where. LedgerError where the disk refuses."""
     path = record_file(environment)
-    write_whole(path, _EXAMINATION.dump_json(found, indent=1) + b"\n")
+    write_private(path, _EXAMINATION.dump_json(found, indent=1) + b"\n")
     return path
 
 

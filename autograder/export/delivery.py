@@ -19,7 +19,7 @@ from autograder.export.addresses import (
     moodle_in_folder,
     moodle_in_sheet,
 )
-from autograder.export.desk import write_whole
+from autograder.export.desk import write_out
 from autograder.export.sheet import read_sheet
 from autograder.feedback.plain import Format, plain
 from autograder.feedback.render import submission_html
@@ -68,7 +68,7 @@ def deliver(
         target = out or results / "feedback"
         for student, page in pages.items():
             for name, content in _files(page).items():
-                write_whole(target / student / name, content)
+                write_out(target / student / name, content)
         return Delivered(target, len(pages), "one folder a student, with the page and the same as text", remarks)
     if into is None:
         raise UsageError(f"`deliver {carrier} {assignment}` needs --into: {_WANTED[carrier]}")
@@ -87,7 +87,7 @@ def deliver(
     else:
         content, name, step = _comments(served), f"{assignment}-canvas.json", COMMENTS_STEP
     path = out or results / "feedback" / name
-    write_whole(path, content)
+    write_out(path, content)
     return Delivered(path, len(served), step, (*remarks, *found.remarks))
 
 

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import json
-import os
-import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
 from autograder.course import load_assignment
+from autograder.disk import write_whole
 from autograder.errors import ConfigurationError, UsageError
 from autograder.export.fill import Marks, canvas, moodle
 from autograder.export.lists import nbgrader_csv, plain_csv
@@ -44,7 +43,7 @@ def export_marks(
         content = (json.dumps([as_data(each) for each in standings], ensure_ascii=False, indent=1) + "\n").encode()
     else:
         content = (nbgrader_csv if kind == "nbgrader" else plain_csv)(book, standings)
-    write_whole(path, content)
+    write_out(path, content)
     waiting = sum(mark.provisional for each in standings for mark in each.marks)
     remarks = (f"{waiting} marks are provisional: checks could not be graded yet",) if waiting else ()
     return Exported(path, sum(mark.counts for each in standings for mark in each.marks), remarks)
@@ -68,7 +67,7 @@ def _filled(
     marks = {each.student: each.mark(assignment) for each in standings}
     wanted = Marks((column,) if column else (assignment, _title(book, assignment)), marks, book.roster)
     filled = (canvas if kind == "canvas" else moodle)(read_sheet(into), wanted)
-    write_whole(path, written(filled.sheet))
+    write_out(path, written(filled.sheet))
     return Exported(path, filled.count, filled.remarks)
 
 
@@ -80,16 +79,9 @@ def _title(book: Book, assignment: str) -> str:
         return assignment
 
 
-def write_whole(path: Path, content: bytes) -> None:
+def write_out(path: Path, content: bytes) -> None:
     """Write the file whole or not at all, with the folders above it. UsageError where it cannot be written."""
     try:
-        path.absolute().parent.mkdir(parents=True, exist_ok=True)
-        descriptor, name = tempfile.mkstemp(dir=path.absolute().parent, prefix=".", suffix=".tmp")
-        try:
-            with os.fdopen(descriptor, "wb") as file:
-                file.write(content)
-            Path(name).replace(path)
-        finally:
-            Path(name).unlink(missing_ok=True)
+        write_whole(path.absolute(), content)
     except OSError as error:
         raise UsageError(f"{path} cannot be written ({error.strerror}); name another place with --out") from error

@@ -10,6 +10,7 @@ from pathlib import Path
 from zoneinfo import ZoneInfo
 
 from autograder.course.translation import wording_of
+from autograder.disk import write_whole
 from autograder.errors import LedgerError, UsageError
 from autograder.feedback.audience import Audience, Sight
 from autograder.feedback.classroom import Around, class_page_of
@@ -247,8 +248,7 @@ def files_of(path: Path, grade: Grade) -> dict[str, bytes]:
 
 def _write(path: Path, html: str) -> Path:
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(html, encoding="utf-8", newline="\n")
+        write_whole(path, html.encode(), forced=False)
     except OSError as error:
         raise UsageError(f"{path} cannot be written ({error.strerror}); name another place with --out") from error
     return path

@@ -54,7 +54,7 @@ def add_entries(root: Path, entries: Sequence[JournalEntry]) -> Path:
     read_journal(root)  # nothing is added after a line that nobody can read
     path = root / JOURNAL
     try:
-        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND | getattr(os, "O_BINARY", 0), 0o644)
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND | getattr(os, "O_BINARY", 0), 0o600)
         with os.fdopen(descriptor, "rb+", buffering=0) as file:
             end = file.seek(0, os.SEEK_END)
             if end:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import hmac
 import os
-import secrets
 import zipfile
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -17,6 +16,7 @@ from pydantic import ValidationError
 
 from autograder.course import load_assignment
 from autograder.course.problems import nearest
+from autograder.disk import write_whole
 from autograder.errors import ReleaseError, UsageError
 from autograder.gradescope.settings import FILE, Settings
 from autograder.release.steps import folders
@@ -96,13 +96,7 @@ def _write(out: Path, entries: dict[str, bytes]) -> None:
             program = name in {"setup.sh", "run_autograder"}
             entry.external_attr = (0o100700 if program else 0o100600) << 16
             archive.writestr(entry, content)
-    fresh = out.with_name(f".{out.name}.{secrets.token_hex(4)}")
     try:
-        descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(buffer.getvalue())
-        fresh.replace(out)
+        write_whole(out, buffer.getvalue(), private=True)
     except OSError as error:
         raise ReleaseError(f"{out} cannot be written ({error.strerror}); name another place with --out") from error
-    finally:
-        fresh.unlink(missing_ok=True)

@@ -22,6 +22,7 @@ from typing import Any
 
 from autograder import __version__
 from autograder.course import load_assignment, load_course, load_extensions, load_roster
+from autograder.disk import write_whole
 from autograder.errors import AutograderError
 from autograder.gradescope.metadata import Metadata, last_results, limited, read_metadata, told
 from autograder.gradescope.results import Circumstances, failure, repeated, results_of
@@ -95,12 +96,8 @@ def close_to_others(places: Places) -> None:
 
 def write(places: Places, content: dict[str, Any]) -> None:
     """Replace results.json in one step."""
-    places.results.parent.mkdir(parents=True, exist_ok=True)
-    fresh = places.results.with_suffix(".new")
-    fresh.write_text(
-        json.dumps(content, ensure_ascii=False, allow_nan=False), encoding="utf-8", errors="backslashreplace"
-    )
-    fresh.replace(places.results)
+    text = json.dumps(content, ensure_ascii=False, allow_nan=False)
+    write_whole(places.results, text.encode("utf-8", "backslashreplace"), private=True)
 
 
 def _results(places: Places, work: Work, now: datetime) -> dict[str, Any]:

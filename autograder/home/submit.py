@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import json
 import platform
-import secrets
 import zipfile
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -15,6 +14,7 @@ from io import BytesIO
 from pathlib import Path
 
 from autograder import __version__
+from autograder.disk import write_whole
 from autograder.errors import SubmissionError
 from autograder.home.places import desk_of
 from autograder.home.reading import Source
@@ -60,13 +60,7 @@ def pack(assignment: Assignment, sources: Sequence[Source], report: Report | Non
     target = desk_of(assignment.folder) / HANDED_IN / f"{assignment.id}.zip"
     content = _zip(sources, _manifest(assignment, sources, report, now), now)
     replaced = target.exists()
-    target.parent.mkdir(exist_ok=True)
-    fresh = target.with_name(f".{target.name}.{secrets.token_hex(4)}")
-    try:
-        fresh.write_bytes(content)
-        fresh.replace(target)
-    finally:
-        fresh.unlink(missing_ok=True)
+    write_whole(target, content)
     return Packed(target, tuple(source.name for source in sources), replaced)
 
 

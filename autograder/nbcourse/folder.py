@@ -11,6 +11,7 @@ from pathlib import Path
 import nbformat
 
 from autograder.course import load_assignment, load_course
+from autograder.disk import write_whole
 from autograder.errors import ReleaseError
 from autograder.gradebook.granting import term_of
 from autograder.nbcourse.carrier import source_notebook
@@ -69,7 +70,7 @@ def _configured(root: Path, title: str) -> Path:
     try:
         if not path.exists():
             course_id = re.sub(r"[^a-z0-9]+", "-", title.lower()).strip("-") or "course"
-            path.write_text(_TEMPLATE.format(course_id=course_id), encoding="utf-8")
+            write_whole(path, _TEMPLATE.format(course_id=course_id).encode())
         text = path.read_text(encoding="utf-8")
     except OSError as error:
         raise ReleaseError(f"{path} cannot be written or read ({error.strerror}); mend its permissions") from error

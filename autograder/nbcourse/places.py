@@ -6,7 +6,6 @@ import json
 import os
 import shutil
 import sys
-import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,7 +14,9 @@ from typing import Any
 from nbgrader.coursedir import CourseDirectory
 from traitlets.config.loader import ConfigFileNotFound, load_pyconfig_files
 
+from autograder.disk import write_whole
 from autograder.errors import LedgerError, UsageError
+from autograder.ledger import write_private
 from autograder.nbcourse.folder import CONFIG
 from autograder.nbcourse.merging import Decisions, Place
 from autograder.records import EntryKind
@@ -97,11 +98,7 @@ def write_folder(folder: Path, files: Mapping[str, bytes]) -> None:
         sweep(folder, keep=frozenset(files))
         folder.mkdir(parents=True, exist_ok=True)
         for name, content in files.items():
-            descriptor, fresh = tempfile.mkstemp(dir=folder, prefix=".", suffix=".tmp")
-            with os.fdopen(descriptor, "wb") as file:
-                file.write(content)
-            Path(fresh).chmod(0o644)
-            Path(fresh).replace(folder / name)
+            write_whole(folder / name, content, forced=False)
     except OSError as error:
         raise LedgerError(f"{folder} cannot be written ({error.strerror}); free space or mend permissions") from error
 
@@ -146,11 +143,7 @@ def write_base(root: Path, assignment: str, base: Base) -> None:
     """Keep it."""
     rows = [[p.student, p.kind.value, p.check, value] for p, value in sorted(base.decisions.items())]
     content = json.dumps({"format": 1, "decisions": rows, "rows": dict(base.rows)}, ensure_ascii=False, indent=0)
-    path = _base_file(root, assignment)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    fresh = path.with_suffix(".tmp")
-    fresh.write_text(content, encoding="utf-8", newline="\n")
-    fresh.replace(path)
+    write_private(_base_file(root, assignment), content.encode())
 
 
 def _base_file(root: Path, assignment: str) -> Path:

@@ -12,7 +12,6 @@ kit/
 from __future__ import annotations
 
 import os
-import secrets
 import zipfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -22,6 +21,7 @@ from pathlib import Path
 from autograder.course import load_assignment, load_course
 from autograder.course.language import LANGUAGE_FILE
 from autograder.course.load import RELEASED
+from autograder.disk import write_whole
 from autograder.errors import ReleaseError, UsageError
 from autograder.records import Assignment
 from autograder.release.folder import MARKER, marker, place
@@ -137,13 +137,9 @@ def _zip(folder: str, files: Mapping[str, bytes]) -> bytes:
 
 def _write(file: Path, content: bytes) -> None:
     """Replace a file in one step."""
-    fresh = file.with_name(f".{file.name}.{secrets.token_hex(4)}")
     try:
-        fresh.write_bytes(content)
-        fresh.replace(file)
+        write_whole(file, content)
     except OSError as error:
         raise ReleaseError(
             f"{file}: cannot be written ({error.strerror}); the folder is complete all the same"
         ) from error
-    finally:
-        fresh.unlink(missing_ok=True)
