@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import unicodedata
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -27,7 +28,7 @@ def load_roster(root: Path) -> tuple[Person, ...]:
         return ()
     problems: list[Problem] = []
     try:
-        text = file.read_bytes().decode("utf-8-sig")
+        text = unicodedata.normalize("NFC", file.read_bytes().decode("utf-8-sig"))  # as student ids are everywhere
         rows = list(csv.reader(io.StringIO(text, newline=""), strict=True))
     except OSError as error:
         rows = []

@@ -11,8 +11,10 @@ from pathlib import Path
 from autograder.course import load_assignment
 from autograder.disk import write_whole
 from autograder.errors import ConfigurationError, UsageError
-from autograder.export.fill import Marks, canvas, moodle
+from autograder.export.canvas import canvas
+from autograder.export.filling import Marks
 from autograder.export.lists import nbgrader_csv, plain_csv
+from autograder.export.moodle import moodle
 from autograder.export.sheet import read_sheet, written
 from autograder.gradebook import Book, Standing
 from autograder.gradebook.granting import term_of

@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
-from autograder.course import add_extensions, find_course, load_course
+from autograder.course import add_extensions, find_course, load_course, load_roster
 from autograder.course.moments import in_zone
 from autograder.course.problems import nearest
 from autograder.errors import UsageError
@@ -20,6 +20,7 @@ def extended(
     """Grant an extension to each student; return the file and when the assignment is due for them. UsageError."""
     course = load_course(find_course(start))
     due = _due(course, term_of(course, assignment), until, days)
+    _on_the_roster(course, students)
     return add_extensions(course, [Extension(student, assignment, due, why) for student in students]), due
 
 
@@ -27,7 +28,16 @@ def excused(start: Path, assignment: str, students: Sequence[str], why: str) -> 
     """Excuse each student from an assignment; return the file. UsageError."""
     course = load_course(find_course(start))
     term_of(course, assignment)
+    _on_the_roster(course, students)
     return add_extensions(course, [Extension(student, assignment, None, why) for student in students])
+
+
+def _on_the_roster(course: Course, students: Sequence[str]) -> None:
+    """UsageError for a student whom the roster does not know: what is granted to a slip of the pen helps nobody."""
+    known = [person.student for person in load_roster(course.root)]
+    for student in students:
+        if known and student not in known:
+            raise UsageError(f"there is no student `{student}` in roster.csv{nearest(student, known)}")
 
 
 def term_of(course: Course, assignment: str) -> Term:

@@ -97,8 +97,9 @@ def _by_file_time(found: Sequence[Found], read: Sequence[_Read]) -> list[str]:
     count = sum(_is_unsure(found[each.source].layout, each) for each in read)
     if not count:
         return []
-    names = " and ".join(layouts)
-    return [f"{count} hand-ins from {names} do not say when they came; --times FILE does (Moodle's grading worksheet)"]
+    one = count == 1
+    said = f"{count} hand-in{'' if one else 's'} from {' and '.join(layouts)} {'does' if one else 'do'} not say when"
+    return [f"{said} {'it' if one else 'they'} came; --times FILE does (Moodle's grading worksheet)"]
 
 
 def _is_unsure(layout: str, each: _Read) -> bool:

@@ -35,11 +35,12 @@ def owner_of(claim: Claim, roster: Sequence[Person]) -> Owner:
     """The student: by an id, else by a name that one person alone has; else as the hand-in says, with a remark."""
     if not roster:
         return Owner(claim.fallback)
-    words = {word.casefold() for word in claim.ids if word}
+    words = {_folded(word) for word in claim.ids if word}
     by_id = [person for person in roster if words & _ids(person)]
     if len(by_id) == 1:
         return Owner(by_id[0].student)
-    by_name = [person for person in roster if claim.name and _squeezed(claim.name) in _spellings(person.name)]
+    spellings = _spellings(claim.name) - {""}
+    by_name = [person for person in roster if spellings & _spellings(person.name)]
     if len(by_name) == 1 and not by_id:
         return Owner(by_name[0].student)
     said = shown(claim.fallback)
@@ -53,7 +54,12 @@ def owner_of(claim: Claim, roster: Sequence[Person]) -> Owner:
 
 
 def _ids(person: Person) -> set[str]:
-    return {word.casefold() for word in (person.student, person.email, *person.other_ids) if word}
+    return {_folded(word) for word in (person.student, person.email, *person.other_ids) if word}
+
+
+def _folded(word: str) -> str:
+    """Without case, and letters in one piece, as macOS does not write them."""
+    return unicodedata.normalize("NFC", word).casefold()
 
 
 def _spellings(name: str) -> set[str]:

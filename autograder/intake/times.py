@@ -11,21 +11,16 @@ from pathlib import Path
 from zoneinfo import ZoneInfo
 
 from autograder.errors import UsageError
+from autograder.intake.moodle import FULL_NAME, IDENTIFIER, SUBMITTED, in_english, participant
 from autograder.intake.people import Claim, owner_of
 from autograder.records import Moment, Person
 
-_MOODLE_TIME = "last modified (submission)"
 _MOODLE_FORMATS = ("%A, %d %B %Y, %I:%M %p", "%A, %B %d, %Y, %I:%M %p", "%A, %d %B %Y, %H:%M", "%d %B %Y, %I:%M %p")
 _KOREAN = re.compile(
     r"(?P<year>\d{4})년 ?(?P<month>\d{1,2})월 ?(?P<day>\d{1,2})일,? ?\(?(?:[월화수목금토일](?:요일)?)?\)?,? ?"
     r"(?P<half>오전|오후|AM|PM)? ?(?P<hour>\d{1,2}):(?P<minute>\d{2})(?::\d{2})? ?(?P<after>AM|PM|오전|오후)?"
 )
 """Moodle's Korean: `2027년 3월 22일(월) 오후 11:59`, the weekday whole, short or missing, of 12 or 24 hours."""
-_IN_ENGLISH = {
-    "식별자": "identifier", "성명": "full name", "이름": "full name", "id 번호": "id number", "학번": "id number",
-    "이메일 주소": "email address", "이메일": "email address", "사용자 아이디": "username",
-}  # fmt: skip
-"""Headings of Moodle's worksheet in Korean."""
 _ID_COLUMNS = ("student", "identifier", "id number", "username", "email address", "email", "sis user id", "id")
 
 
@@ -33,18 +28,22 @@ def read_times(path: Path, roster: Sequence[Person], timezone: str) -> tuple[dic
     """Student -> when, and a remark on every line that does not say so. UsageError where it is no such list."""
     try:
         text = path.read_bytes().decode("utf-8-sig")
-        rows = list(csv.DictReader(io.StringIO(text, newline=""), strict=True, restval=""))
+        delimiter = max(",;\t", key=text.partition("\n")[0].count)
+        rows = list(csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True))
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise UsageError(f"{path} is no CSV in UTF-8 that can be read ({error})") from error
-    lines = [{_heading(key or ""): str(value) for key, value in row.items()} for row in rows]
-    column = next((name for name in (_MOODLE_TIME, "time") if lines and name in lines[0]), None)
+    headings = in_english(rows[0]) if rows else ()
+    if SUBMITTED not in headings:
+        headings = tuple(heading.strip().casefold() for heading in rows[0]) if rows else ()
+    column = next((name for name in (SUBMITTED, "time") if name in headings), None)
     if column is None:
         expected = "`time`, or Moodle's `Last modified (submission)`"
         raise UsageError(f"{path} has no column {expected}; times come from Moodle's grading worksheet or such a list")
     found: dict[str, Moment] = {}
     remarks: list[str] = []
-    for number, line in enumerate(lines, 2):
-        written = line[column].strip()
+    for number, row in enumerate(rows[1:], 2):
+        line = dict(zip(headings, row, strict=False))
+        written = line.get(column, "").strip()
         if written in {"", "-"}:
             continue
         when = _time(written, ZoneInfo(timezone))
@@ -52,21 +51,15 @@ def read_times(path: Path, roster: Sequence[Person], timezone: str) -> tuple[dic
         if when is None or owner.remark:
             remarks.append(f"{path.name}, line {number}: {owner.remark or f'`{written}` is no time that can be read'}")
             continue
-        found[owner.student] = Moment(when, "Moodle" if column == _MOODLE_TIME else path.name)
+        found[owner.student] = Moment(when, "Moodle" if column == SUBMITTED else path.name)
     return found, tuple(remarks)
-
-
-def _heading(written: str) -> str:
-    """A heading in lower case; of Moodle's Korean ones the English: `최종 수정 (제출)` says when a hand-in changed."""
-    heading = written.strip().casefold()
-    return _MOODLE_TIME if "수정" in heading and "제출" in heading else _IN_ENGLISH.get(heading, heading)
 
 
 def _claim(line: Mapping[str, str]) -> Claim:
     ids = tuple(line[name].strip() for name in _ID_COLUMNS if line.get(name, "").strip())
-    ids += tuple(word.partition(" ")[2] for word in ids if word.startswith(("Participant ", "참가자 ")))
-    name = (line.get("full name") or line.get("name") or "").strip()
-    number = re.sub(r"\D", "", line.get("identifier", ""))
+    number = participant(line.get(IDENTIFIER, ""))
+    ids += (number,) if number else ()
+    name = (line.get(FULL_NAME) or line.get("name") or "").strip()
     return Claim(ids, name, f"{name} {number}".strip() if number else (ids or (name,))[0])
 
 

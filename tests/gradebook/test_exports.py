@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import unicodedata
 from collections.abc import Callable
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -17,7 +18,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from autograder.errors import UsageError
-from autograder.export.fill import Marks, canvas, moodle
+from autograder.export.canvas import canvas
+from autograder.export.filling import Marks
+from autograder.export.moodle import moodle
 from autograder.export.sheet import Sheet, harmless, read_sheet, written
 from autograder.gradebook import Mark, State
 from autograder.records import Moment, Outcome, Person
@@ -90,7 +93,8 @@ def test_canvas_gets_its_own_column_back(tmp_path: Path) -> None:
     assert filled.count == 4
     assert filled.remarks == (
         "100 points here are 10 there: marks were scaled",
-        "Nobody, Known stands in the file and has no mark here: left as it is",
+        "Nobody, Known has no mark here: the file's line was left as it is",
+        "other marks stood in the file and were replaced: 김민수 3 -> 10",
     )
 
 
@@ -145,11 +149,13 @@ def test_moodle_gets_grade_and_feedback_together(tmp_path: Path) -> None:
     ]
     assert b"\r" not in content
     assert filled.remarks == (
-        '=HYPERLINK("http://x","Lee"): the grade is locked in Moodle and was left as it is',
-        "Who Else stands in the file and has no mark here: left as it is",
+        '=HYPERLINK("http://x","Lee"): the grade is locked in Moodle: left as it is',
+        "Who Else has no mark here: the file's line was left as it is",
+        "other marks stood in the file and were replaced: 김민수 3.00 -> 100",
     )
     again = moodle(sheet(tmp_path, content.decode()), marks())
     assert written(again.sheet) == content
+    assert not any("replaced" in words for words in again.remarks)
 
 
 def test_moodles_other_forms(tmp_path: Path) -> None:
@@ -181,6 +187,84 @@ def test_two_students_of_one_name_are_not_mixed_up(tmp_path: Path) -> None:
     filled = canvas(sheet(tmp_path, text), given_)
     assert [row[-1] for row in filled.sheet.rows] == ["a1 (1)", "90", ""]
     assert "min1 has a mark and does not stand in the file" in filled.remarks
+    assert any(words.startswith("Min Kim could be min1, min2") for words in filled.remarks)
+
+
+CANVAS_ABROAD = (
+    "\ufeffLastName;FirstName;ID;SIS User ID;SIS Login ID;Integration ID;Root Account;Section;Notes;From  RNN (901);"
+    "Assignments Current Score\r\n"
+    ";;;;;;;;;Muted;\r\n"
+    "    Points Possible;;;;;;;;(read only);10,00;(read only)\r\n"
+    "King;Ada;4001;;ada@uni;;canvas.example;CS-1, CS-2;left early;N/A;\r\n"
+    f"{unicodedata.normalize('NFD', '김')};{unicodedata.normalize('NFD', '민수')};;;;;;CS-1;;8,50;\r\n"
+    "Lee;=1+1;4003;;;;;CS-1;;EX;\r\n"
+    "Absent;Max;4004;;;;;CS-1;;0,00;\r\n"
+    "Excused;Eun;4005;;;;;CS-1;;;\r\n"
+    "Student;Test;77;;;;;CS-1;;;\r\n"
+    "\r\n"
+)
+
+
+def test_canvas_of_another_country(tmp_path: Path) -> None:
+    """Two columns of names, semicolons, decimal commas, a muted column, notes, an unassigned student, an empty line."""
+    filled = canvas(sheet(tmp_path, CANVAS_ABROAD), marks("a1", "From RNN"))
+    content = written(filled.sheet).decode()
+    assert content.splitlines()[0].startswith("\ufeffLastName;FirstName;ID;SIS User ID;SIS Login ID;Integration ID;")
+    assert content.splitlines()[0].endswith(";Section;From  RNN (901)")
+    lines = list(csv.reader(io.StringIO(content, newline=""), delimiter=";"))
+    assert [row[-1] for row in lines if row] == [
+        "From  RNN (901)", "Muted", "10,00", "N/A", "10", "EX", "0", "EX", "",
+    ]  # fmt: skip
+    assert filled.count == 2
+    assert filled.remarks[1:] == (
+        "King, Ada: it is not assigned to them in Canvas: left as it is",
+        "Lee, =1+1: excused in Canvas and not here; `autograder excuse` would do it here, too: left as it is",
+        f"other marks stood in the file and were replaced: {unicodedata.normalize('NFD', '김, 민수')} 8,50 -> 10",
+    )
+    again = canvas(sheet(tmp_path, content), marks("a1", "From RNN"))
+    assert written(again.sheet).decode() == content
+    with pytest.raises(UsageError, match="read only in Canvas"):
+        canvas(sheet(tmp_path, CANVAS_ABROAD.replace("10,00", "(read only)")), marks("From RNN"))
+
+
+KOREAN = (
+    "식별자,성명,이메일 주소,학과,상태,성적,최대 성적,Grade can be changed,"
+    "마지막 수정됨(제출),마지막 수정됨(성적),피드백 코멘트\n"
+    '참가자 55501,Ada King,,컴퓨터,채점을 위해 제출되었습니다.,,100.00,예,"2027년 3월 22일(월) 오후 11:05",-,\n'
+    "참가자55502,김민수,,컴퓨터,채점을 위해 제출되었습니다.,100.00,100.00,예,-,-,옛말\n"
+    "참가자 55503,Lee,,컴퓨터,제출이 없습니다.,5.00,100.00,아니오,-,-,그대로\n"
+)
+
+
+def test_moodle_in_korean(tmp_path: Path) -> None:
+    """Its worksheet, where a heading may be English because the language pack lacks it, and its gradebook's export."""
+    filled = moodle(sheet(tmp_path, KOREAN), marks())
+    before, after = cells(KOREAN.encode()), cells(written(filled.sheet))
+    assert after[0] == before[0]
+    assert [(row[5], row[10][:4]) for row in after[1:]] == [("72.9", "Well"), ("100", "mark"), ("5.00", "그대로")]
+    assert [row[:5] + row[6:10] for row in after] == [row[:5] + row[6:10] for row in before]
+    assert "Lee: the grade is locked in Moodle: left as it is" in filled.remarks
+    gradebook = (
+        "이름,성,ID 번호,기관,이메일 주소,과제: From RNN (실점수),과제: From RNN (백분율),과제: From RNN (피드백),"
+        "과제: Other (실점수),이 강좌에서 마지막으로 내려받은 시간\n"
+        "민수,김,,,,-,-,,50,1\nAda,King,,,ADA@uni.example,-,-,,50,1\n"
+    )
+    lines = cells(written(moodle(sheet(tmp_path, gradebook), marks()).sheet))
+    assert [(row[5], row[6], row[7][:4], row[8]) for row in lines[1:]] == [
+        ("100", "-", "mark", "50"), ("72.9", "-", "Well", "50"),
+    ]  # fmt: skip
+
+
+def test_a_moodle_in_a_language_that_nobody_listed(tmp_path: Path) -> None:
+    """The column's heading can be named; where it cannot be told, it is asked for."""
+    text = (
+        "Etunimi,Sukunimi,Email address,T: From RNN (Todellinen),T: From RNN (Palaute)\nAda,King,ada@uni.example,-,\n"
+    )
+    with pytest.raises(UsageError, match="several columns could be it: T: From RNN"):
+        moodle(sheet(tmp_path, text), marks("a1", "From RNN"))
+    filled = moodle(sheet(tmp_path, text), marks("T: From RNN (Todellinen)"))
+    assert cells(written(filled.sheet))[1] == ["Ada", "King", "ada@uni.example", "72.9", ""]
+    assert "there is no feedback column" in filled.remarks[0]
 
 
 @settings(deadline=None)

@@ -104,6 +104,15 @@ def test_what_cannot_be_granted_is_told(typed: Type, tiny_course: Path, args: tu
     assert not file.exists() or "kim" not in file.read_text(encoding="utf-8")
 
 
+def test_nobody_is_granted_what_was_meant_for_another(typed: Type, tiny_course: Path) -> None:
+    """Where there is a roster, who does not stand in it is a slip of the pen; nobody else gets it either."""
+    (tiny_course / "roster.csv").write_text("student,name\n20240001,Kim\n20240002,Lee\n", encoding="utf-8")
+    for verb in (("extend", "--days", "1"), ("excuse",)):
+        said = typed(verb[0], "t1_tiny", "20240001", "2024002", *verb[1:], "--why", "x")
+        assert (said.exit_code, "did you mean `20240002`" in said.stderr) == (2, True), said.stderr
+    assert not (tiny_course / "extensions.yml").exists()
+
+
 def test_a_file_in_another_style_is_not_broken(typed: Type, tiny_course: Path) -> None:
     """Where an entry cannot be added to the end, the file stays as it was and it is said why."""
     text = "extensions: [{student: kim, assignment: t1_tiny, excused: true}]\n"
