@@ -35,6 +35,7 @@ prove: $(INSTRUCTOR) ## prove every assignment: solution 100, stub 0, every know
 	$(BIN)/autograder audit --naming
 	$(BIN)/autograder doctor --matrix docs/measured/jail.md
 	$(BIN)/python tests/attacks/fuzzing.py --cases 1000000
+	$(BIN)/python tests/killing.py --moments 20 --write docs/measured/killed.md
 
 check: $(DEVELOPER) ## lint, format, types, layers: what needs no test run
 	$(BIN)/ruff check .

@@ -40,9 +40,9 @@ class KeyParts:
     submission: str
     """Digest of the submitted files."""
     check: str
-    """Digest of the check's source and of its helpers."""
-    needs: Mapping[str, str]
-    """Check that decides whether this one runs, and with which stand-ins -> its digest."""
+    """Digest of the check's source and of its helpers, without points, hint and title."""
+    stand_ins: tuple[str, ...]
+    """Parts in whose place they stand: all that other checks decide of this measurement."""
     solution: str
     datasets: Mapping[str, str]
     """Data set -> digest."""

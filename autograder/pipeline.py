@@ -35,7 +35,8 @@ from autograder.diagnosis import Rounds
 from autograder.errors import SandboxError, WireError
 from autograder.grading import grade, with_earlier
 from autograder.intake import files_digest
-from autograder.ledger import KeyParts, Ledger, measurement_key
+from autograder.kept import IMPORT, Kept
+from autograder.ledger import KeyParts, Ledger
 from autograder.notebooks import in_cells
 from autograder.records import (
     Assignment,
@@ -52,7 +53,7 @@ from autograder.release import stub_files
 from autograder.sandbox.cards import Card, named
 from autograder.sandbox.faults import ChildEnded, StudentFault
 from autograder.secret import fingerprint
-from autograder.workshop import Workshop, bans_of
+from autograder.workshop import Workshop
 
 Report = Callable[[CheckResult], None]
 
@@ -92,7 +93,7 @@ class Pipeline:
         self.assignment: Assignment = load_assignment(settings.folder)
         refuse_unknown(self.assignment)
         self._solution = solution_digest(self.assignment)
-        self._needs = {check.id: decisive(self.assignment, check.needs) for check in self.assignment.checks}
+        self._by_id = {check.id: check for check in self.assignment.checks}
         self._ledger = Ledger(settings.ledger)
         earlier = [load_assignment(settings.folder.parent / used.id) for used in self.assignment.builds_on]
         stubs = {name: text for each in earlier for name, text in stub_files(each).items()}
@@ -103,7 +104,7 @@ class Pipeline:
         }
         self._rounds = Rounds(self.assignment, self._ledger, [each.folder for each in earlier])
         self._check_files: CheckFiles | None = None
-        self._known_keys: tuple[Job, EarlierWork, dict[str, str]] | None = None
+        self._at_hand: tuple[Job, EarlierWork, Kept] | None = None
         if gc.get_freeze_count():  # else all there is comes from imports, where to look for garbage costs 0.3 s
             gc.collect()
         gc.freeze()  # torch's half a million objects live as long as we do: no collection need look at them again
@@ -134,7 +135,8 @@ class Pipeline:
             return grade(self.assignment, job.submission, (), self._run_info(job))
         results, work = self._results(job, None)
         settled = work.unsettled is None  # else nothing was measured, and there is nothing to diagnose
-        diagnosed = self._rounds.diagnosed(results, self._keys(job, work)) if settled else results.values()
+        keys = self._kept(job, work).keys(results)
+        diagnosed = self._rounds.diagnosed(results, keys) if settled else results.values()
         graded = grade(self.assignment, job.submission, diagnosed, self._run_info(job))
         return with_earlier(graded, work.parts, work.ours)
 
@@ -167,30 +169,30 @@ class Pipeline:
     def _measured(
         self, job: Job, wanted: frozenset[str] | None, work: EarlierWork
     ) -> tuple[dict[str, CheckResult], EarlierWork]:
-        keys = {id_: key for id_, key in self._keys(job, work).items() if wanted is None or id_ in wanted}
-        known = {id_: found for id_, key in keys.items() if (found := self._ledger.get(key)) is not None}
-        left_out = [check for check in self.assignment.checks if check.id in job.untried - known.keys()]
-        known |= {check.id: CheckResult(check.id, Outcome.SKIPPED, 0, check.points) for check in left_out}
+        kept = self._kept(job, work)
+        known = kept.known(wanted, job.untried)
         results = dict(known)
 
         def report(result: CheckResult) -> None:
             result = _in_cells(result, job.submission)
             results[result.id] = result
             if job.alone or not waited(result):
-                self._ledger.put(keys[result.id], result)
+                kept.keep(self._by_id[result.id], result)
 
-        def keep(transcript: Transcript) -> None:
-            self._rounds.keep(keys[transcript.check], transcript)
+        def transcribe(transcript: Transcript) -> None:
+            self._rounds.keep(kept.key(self._by_id[transcript.check], transcript.stand_ins), transcript)
 
-        if len(known) < len(keys):
-            bench = replace(self._bench(job, work, known, report), wanted=wanted, transcribe=keep)
+        if len(known) < len(self._by_id if wanted is None else wanted):
+            bench = replace(self._bench(job, work, known, report), wanted=wanted, recall=kept.of, transcribe=transcribe)
             try:
                 ahead = open_first(bench)
             except (StudentFault, WireError, SandboxError) as error:
                 if (without := self._without_own(job, work, error)) is not None:
                     return self._measured(job, wanted, without)
-                for result in _all_fail(bench, error):  # it cannot be imported: each check would say the same
-                    report(result)
+                failed = [_in_cells(each, job.submission) for each in _all_fail(bench, error)]
+                results |= {each.id: each for each in failed}
+                if job.alone or not waited(failed[0]):
+                    kept.keep_import(failed[0])
             else:
                 self._checks().run(bench, ahead)
         return results, work
@@ -225,36 +227,31 @@ class Pipeline:
         used, own = self.settings, (torch.__version__, __version__, fingerprint(job.secret))
         return RunInfo(used.confinement, used.layers, used.missing, named(used.device, used.cards), *own)
 
-    def _keys(self, job: Job, work: EarlierWork = NOTHING_EARLIER) -> dict[str, str]:
-        """The key of each check's measurement, made once a submission."""
-        if self._known_keys is None or self._known_keys[0] is not job or self._known_keys[1] != work:
-            self._known_keys = job, work, self._make_keys(job, work)
-        return self._known_keys[2]
+    def _kept(self, job: Job, work: EarlierWork = NOTHING_EARLIER) -> Kept:
+        """What the ledger holds of a submission, found once a submission."""
+        if self._at_hand is None or self._at_hand[0] is not job or self._at_hand[1] != work:
+            self._at_hand = job, work, Kept(self.assignment, self._ledger, self._common(job, work))
+        return self._at_hand[2]
 
-    def _make_keys(self, job: Job, work: EarlierWork) -> dict[str, str]:
-        used, limits, secret_sha256 = self.settings, self.assignment.limits, fingerprint(job.secret)
+    def _common(self, job: Job, work: EarlierWork) -> KeyParts:
+        """What the keys of all checks of a submission share."""
+        used, limits = self.settings, self.assignment.limits
         sandbox = {"confinement": used.confinement, "layers": " ".join(used.layers), "limits": repr(limits)}
         sandbox |= {"importable": " ".join(self.assignment.importable), "preload": " ".join(self.assignment.preload)}
-        sandbox |= self._earlier_in_use(job, work)
+        sandbox |= {"bans": " ".join(self.assignment.bans), **self._earlier_in_use(job, work)}
         own = {name: content for name, content in job.submission.files.items() if name in self.assignment.files}
-        submission = files_digest(own) if self.assignment.builds_on else job.submission.digest
-        return {
-            check.id: measurement_key(
-                KeyParts(
-                    submission=submission,
-                    check=check.digest,
-                    needs=self._needs[check.id],
-                    solution=self._solution,
-                    datasets={"course_data": used.datasets_digest},
-                    sandbox={**sandbox, "bans": " ".join(bans_of(self.assignment, check))},
-                    device=named(used.device, used.cards),
-                    torch=torch.__version__,
-                    engine=ENGINE,
-                    secret_sha256=secret_sha256,
-                )
-            )
-            for check in self.assignment.checks
-        }
+        return KeyParts(
+            submission=files_digest(own) if self.assignment.builds_on else job.submission.digest,
+            check=IMPORT,
+            stand_ins=(),
+            solution=self._solution,
+            datasets={"course_data": used.datasets_digest},
+            sandbox=sandbox,
+            device=named(used.device, used.cards),
+            torch=torch.__version__,
+            engine=ENGINE,
+            secret_sha256=fingerprint(job.secret),
+        )
 
     def _earlier_in_use(self, job: Job, work: EarlierWork) -> dict[str, str]:
         """What of earlier work can change a measurement: a file that is imported, and the stand-ins set in it."""

@@ -214,11 +214,32 @@ class TestDigest:
         assert edited[1] != second
         assert self.digests(tmp_path, self.SOURCE + "\n\n" + CHECK.replace("one", "three"))[:2] == [first, second]
 
-    def test_points_and_parameters_belong_to_a_check(self, tmp_path: Path) -> None:
-        """The decorators are a part of the source that counts."""
+    @pytest.mark.parametrize(
+        ("before", "after"),
+        [
+            ("@points(1)\n", "@points(2)\n"),
+            ("@points(1)\n", '@points(1)\n@hint(\n    "Look here."\n)\n'),
+            ("@points(1)\n", '@points(1)\n@visibility("never")\n'),
+            ("@points(1)\n", "@checks.points(1)\n"),
+            ('    """', '    """Another title.\n\n    '),
+        ],
+    )
+    def test_marks_and_titles_are_no_part_of_it(self, tmp_path: Path, before: str, after: str) -> None:
+        """Points, hints, who sees it, the docstring: what is measured stays the same."""
+        assert before in self.SOURCE
+        assert self.digests(tmp_path, self.SOURCE.replace(before, after)) == self.digests(tmp_path, self.SOURCE)
+
+    @pytest.mark.parametrize("after", ['@points(1)\n@needs("test_two")\n', "@points(1)\n@trains(cpu_s=3)\n"])
+    def test_what_it_needs_and_its_limits_belong_to_a_check(self, tmp_path: Path, after: str) -> None:
+        """These decorators decide how it is measured."""
         before = self.digests(tmp_path, self.SOURCE)
-        after = self.digests(tmp_path, self.SOURCE.replace("points(1)", "points(2)", 1))
-        assert (before[0] != after[0], before[1] == after[1]) == (True, True)
+        found = self.digests(tmp_path, self.SOURCE.replace("@points(1)\n", after, 1))
+        assert (before[0] != found[0], before[1] == found[1]) == (True, True)
+
+    def test_a_statement_beside_the_docstring_counts(self, tmp_path: Path) -> None:
+        """Only lines that hold nothing else are left out."""
+        one = 'import x\n\n\n@points(1)\ndef test_one(student):\n    """Title."""; x = 1\n'
+        assert self.digests(tmp_path, one) != self.digests(tmp_path, one.replace("x = 1", "x = 2"))
 
     def test_shared_code_belongs_to_every_check(self, tmp_path: Path) -> None:
         """A constant, or a module beside the file, changes all digests."""

@@ -30,7 +30,7 @@ from autograder.records import (
 PARTS = KeyParts(
     submission="s",
     check="c",
-    needs={"test_a": "passed"},
+    stand_ins=("cell",),
     solution="l",
     datasets={"names": "n"},
     sandbox={"cpu_s": "4"},
@@ -173,10 +173,11 @@ def test_every_part_makes_another_key() -> None:
     """Nothing that a measurement depends on is left out of its key; the order in a mapping does not count."""
     changed = []
     for field in fields(PARTS):
-        other: Any = {"other": "o"} if isinstance(getattr(PARTS, field.name), dict) else "other"
+        kind = type(getattr(PARTS, field.name))
+        other: Any = {dict: {"other": "o"}, tuple: ("other",)}.get(kind, "other")
         changed.append(replace(PARTS, **{field.name: other}))
     assert len({KEY, *map(measurement_key, changed)}) == len(fields(PARTS)) + 1
-    two, swapped = replace(PARTS, needs={"a": "1", "b": "2"}), replace(PARTS, needs={"b": "2", "a": "1"})
+    two, swapped = replace(PARTS, datasets={"a": "1", "b": "2"}), replace(PARTS, datasets={"b": "2", "a": "1"})
     assert measurement_key(two) == measurement_key(swapped)
 
 

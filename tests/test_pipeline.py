@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 
 from autograder.checks.case import waited
 from autograder.errors import SandboxError
-from autograder.ledger import Ledger
+from autograder.ledger import Ledger, measurement_key
 from autograder.pipeline import Job, Pipeline, Settings
 from autograder.records import Assignment, Confinement, Grade, Outcome, Submission
 from autograder.sandbox import transport
@@ -32,6 +32,7 @@ Edited = Callable[..., str]
 HandIn = Callable[..., Submission]
 Write = Callable[..., Path]
 SECRET = b"a secret of the tests, thirty-two bytes and more"
+SAME_CELL = "same(student.rnn_cell(*args), torch.rnn_tanh_cell(*args))"
 RIGHT_CELL = "return torch.tanh(x @ weight_ih.T + bias_ih + h @ weight_hh.T + bias_hh)"
 
 
@@ -147,9 +148,16 @@ def test_whatever_could_change_a_result_is_part_of_its_key(desk: Any, hand_in: H
     job, submission = Job(hand_in(), SECRET), change.pop("submission", b"")
     secret = change.pop("secret", SECRET)
     other = Job(hand_in(hand_in().files["tiny.py"] + submission), secret)
-    before, after = desk.pipeline()._keys(job), desk.pipeline(**change)._keys(other)
+    before, after = keys(desk.pipeline(), job), keys(desk.pipeline(**change), other)
     assert set(before) == set(after)
     assert not set(before.values()) & set(after.values())
+
+
+def keys(pipeline: Pipeline, job: Job) -> dict[str, str]:
+    """The key of each check, without stand-ins, and that of the import."""
+    kept = pipeline._kept(job)
+    own = {check.id: kept.key(check, ()) for check in pipeline.assignment.checks}
+    return {**own, "import": measurement_key(kept.common)}
 
 
 @pytest.fixture
@@ -169,45 +177,91 @@ def measured_again(
     return set(desk.forks)
 
 
-def test_a_changed_check_is_measured_again_with_what_needs_it(
-    desk_for: Callable[[Path], Any], course: Path, hand_in: HandIn
+def replaced(file: Path, before: str, after: str) -> None:
+    """Replace a text in a file, once."""
+    text = file.read_text(encoding="utf-8")
+    assert text.count(before) == 1, before
+    file.write_text(text.replace(before, after), encoding="utf-8")
+
+
+@pytest.mark.parametrize(
+    ("file", "before", "after", "again"),
+    [
+        ("test_public.py", "torch.rnn_tanh_cell(*args))", "torch.rnn_tanh_cell(*args))  # as torch", "test_rnn_cell"),
+        ("test_hidden.py", "[draw(3, 4, 5),", "[draw(3, 6, 5),", "test_run"),
+        ("test_hidden.py", "@trains(cpu_s=10)", "@trains(cpu_s=11)", "test_fit"),
+    ],
+    ids=["on which others build", "that builds on one", "with a limit of its own"],
+)  # fmt: skip
+def test_a_changed_check_measures_itself_and_no_other(
+    desk_for: Callable[[Path], Any], course: Path, hand_in: HandIn, file: str, before: str, after: str, again: str
 ) -> None:
-    """Only the check whose source changed and those that it decides about."""
-    file = course / "test_public.py"
-
-    def change() -> None:
-        text = file.read_text(encoding="utf-8")
-        file.write_text(
-            text.replace("    same(student.rnn_cell(*args)", "    # closer\n    same(student.rnn_cell(*args)")
-        )
-
-    assert measured_again(desk_for, course, hand_in(), change) == {"test_rnn_cell", "test_rnn_cell_repeats", "test_run"}
+    """What needs it is found again where its verdict stays."""
+    assert measured_again(desk_for, course, hand_in(), lambda: replaced(course / file, before, after)) == {again}
 
 
-def test_a_changed_leaf_is_measured_again_alone(desk_for: Callable[[Path], Any], course: Path, hand_in: HandIn) -> None:
-    """A check on which nothing builds."""
-    file = course / "test_hidden.py"
-
-    def change() -> None:
-        text = file.read_text(encoding="utf-8")
-        file.write_text(text.replace("[draw(3, 4, 5),", "[draw(3, 6, 5),"))
-
-    assert measured_again(desk_for, course, hand_in(), change) == {"test_run"}
-
-
-def test_a_changed_handout_measures_nothing_again(
-    desk_for: Callable[[Path], Any], course: Path, hand_in: HandIn
+def test_a_changed_verdict_measures_what_builds_on_it(
+    desk_for: Callable[[Path], Any], course: Path, hand_in: HandIn, edited: Edited
 ) -> None:
-    """Texts, mistakes and the term's dates decide nothing about a measurement."""
+    """A part that passes now is no longer stood in for; when it fails again, all is known."""
+    file, wrong = course / "test_public.py", hand_in(edited((RIGHT_CELL, RIGHT_CELL.replace("torch.tanh", ""))))
+    before = outcomes(desk_for(course).grade(wrong))
+    assert (before["test_rnn_cell"], before["test_rnn_cell_repeats"]) == (Outcome.FAILED, Outcome.SKIPPED)
+    assert before["test_run"] == Outcome.PASSED
+    replaced(file, "torch.rnn_tanh_cell(*args)", "student.rnn_cell(*args)")
+    desk = desk_for(course)
+    after = outcomes(desk.grade(wrong))
+    assert set(desk.forks) == {"test_rnn_cell", "test_rnn_cell_repeats", "test_run"}
+    assert (after["test_rnn_cell_repeats"], after["test_run"]) == (Outcome.PASSED, Outcome.FAILED)
+    replaced(file, "same(student.rnn_cell(*args), student.rnn_cell(*args))", SAME_CELL)
+    back = desk_for(course)
+    assert (outcomes(back.grade(wrong)), back.forks) == (before, [])
 
-    def change() -> None:
-        for name in ("handout.md", "mistakes.yml", "fair_play.yml"):
-            (course / name).write_text("# Other words\n", encoding="utf-8")
-        (course / "handout.ko.md").write_text("# ...\n", encoding="utf-8")
-        term = course.parents[1] / "course.yml"
-        term.write_text(term.read_text(encoding="utf-8").replace("2027", "2028"), encoding="utf-8")
 
-    assert measured_again(desk_for, course, hand_in(), change) == set()
+UNMEASURED = {
+    "the handout": ("handout.md", "# Something tiny", "# Something else"),
+    "mistakes": ("mistakes.yml", None, "# Other words\n"),
+    "a hint": ("test_public.py", '@hint("Twice is two times.")', '@hint(\n    "Two times, "\n    "that is."\n)'),
+    "a hint that was none": ("test_hidden.py", "@points(5)\n", '@points(5)\n@hint("Twice the same?")\n'),
+    "a title": ("test_public.py", '"""`double` doubles."""', '"""`double` makes\n\n    twice as much.\n    """'),
+    "who sees it": ("test_public.py", "@points(25)\n", '@points(25)\n@visibility("after_due")\n'),
+    "the late policy": ("../../course.yml", "{grace_minutes: 10}", "{penalty_percent_per_day: 7}"),
+    "the due date": ("../../course.yml", "2027-03-22", "2028-03-22"),
+}
+
+
+@pytest.mark.parametrize("what", UNMEASURED)
+def test_what_is_no_part_of_a_measurement_measures_nothing_again(
+    desk_for: Callable[[Path], Any], course: Path, hand_in: HandIn, edited: Edited, what: str
+) -> None:
+    """Texts, mistakes, hints, titles and the term's policy; right and wrong work and what cannot be imported."""
+    file, before, after = UNMEASURED[what]
+    works = [hand_in(), hand_in(edited(("return 2 * x", "return 3 * x"))), hand_in("import nothing_here\n")]
+    scores = [desk_for(course).grade(work).score for work in works]
+    path = course / file
+    replaced(path, path.read_text(encoding="utf-8") if before is None else before, after)
+    desk = desk_for(course)
+    assert [desk.grade(work).score for work in works] == scores
+    assert desk.forks == []
+
+
+def test_points_and_hints_are_those_of_today(
+    desk_for: Callable[[Path], Any], course: Path, hand_in: HandIn, edited: Edited
+) -> None:
+    """A mark is worked out of what was measured: with other points and another hint nothing is measured again."""
+    wrong = hand_in(edited(("return 2 * x", "return 3 * x")))
+    assert desk_for(course).grade(wrong).score == 90
+    replaced(course / "test_public.py", "@points(10)", "@points(15)")
+    replaced(course / "test_public.py", "@points(25)", "@points(20)")
+    replaced(course / "test_public.py", "Twice is two times.", "Count the fingers of both hands.")
+    desk = desk_for(course)
+    grade = desk.grade(wrong)
+    assert (grade.score, grade.out_of, desk.forks) == (85, 100, [])
+    double = next(result for result in grade.results if result.id == "test_double")
+    assert (double.earned, double.points) == (0, 15)
+    assert double.finding is not None
+    assert double.finding.hint == "Count the fingers of both hands."
+    assert desk.grade(hand_in()).score == 100
 
 
 @pytest.mark.parametrize(
@@ -223,16 +277,16 @@ def test_changed_settings_have_other_keys(
 ) -> None:
     """Bans, limits and what may be imported decide about results."""
     job = Job(Submission("ada", "t1_tiny", {"tiny.py": b"x"}, digest="d"), SECRET)
-    keys = desk_for(course).pipeline()._keys(job)
+    before_it = keys(desk_for(course).pipeline(), job)
     file = course / "assignment.yml"
     file.write_text(file.read_text(encoding="utf-8").replace(before, after), encoding="utf-8")
-    assert not set(keys.values()) & set(desk_for(course).pipeline()._keys(job).values())
+    assert not set(before_it.values()) & set(keys(desk_for(course).pipeline(), job).values())
 
 
 KILLED = """
 import json, os, signal, sys
 from pathlib import Path
-from autograder.ledger import Ledger
+from autograder.ledger import Ledger, measurement_key
 from autograder.pipeline import Job, Pipeline, Settings
 from autograder.records import Confinement, Submission
 from autograder.intake import files_digest

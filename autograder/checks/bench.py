@@ -68,6 +68,8 @@ class Bench:
     """Called with each result as soon as it stands."""
     known: Mapping[str, CheckResult] = field(default_factory=dict)
     """Results that are there already: those checks are not run again."""
+    recall: Callable[[Check, tuple[str, ...]], CheckResult | None] = lambda _check, _stand_ins: None
+    """What was measured of a check with these stand-ins, asked when its needs are settled: it is not run again."""
     earlier: Callable[[], tuple[EarlierPart, ...]] = tuple
     """Parts of earlier assignments that are in use, the student's own or stand-ins."""
     answers: KnownAnswers | None = field(default=None, repr=False)

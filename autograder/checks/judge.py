@@ -145,7 +145,10 @@ class CheckFiles:
         for check in in_order_of_needs(self._assignment.checks, self._assignment.parts):
             if check.id in self._cases and bench.runs(check.id):
                 met = meet_needs(check, self._assignment.parts, results)
-                result = met if isinstance(met, CheckResult) else self._run(CheckRun(bench, check, met))
+                if isinstance(met, CheckResult):
+                    result = met
+                else:
+                    result = bench.recall(check, met) or self._run(CheckRun(bench, check, met))
                 results[check.id] = result
                 bench.report(result)
 

@@ -132,13 +132,16 @@ class ChecksPlugin:
         if self._run is not None and self._run.check.id == check.id:
             return self._run
         met = meet_needs(check, bench.assignment.parts, self._results[folder])
-        if isinstance(met, CheckResult):
-            self._reason = met.finding.message if met.finding else ""
-            if check.id not in self._results[folder]:
-                self._settle(folder, met)
-            return None
-        self._run = CheckRun(bench, check, met)
-        return self._run
+        if not isinstance(met, CheckResult):
+            recalled = bench.recall(check, met)
+            if recalled is None:
+                self._run = CheckRun(bench, check, met)
+                return self._run
+            met = recalled
+        self._reason = met.finding.message if met.finding else ""
+        if check.id not in self._results[folder]:
+            self._settle(folder, met)
+        return None
 
 
 def name_of(item: pytest.Item) -> str:

@@ -7,7 +7,7 @@ import hashlib
 from collections.abc import Iterator
 from pathlib import Path
 
-from autograder.course.decorators import read_marks
+from autograder.course.decorators import decides_nothing, read_marks
 from autograder.course.problems import Problem
 from autograder.records import Check, Visibility
 
@@ -98,8 +98,19 @@ def _shared(lines: list[str], tests: list[ast.FunctionDef], helpers: bytes) -> b
 
 
 def _digest(lines: list[str], test: ast.FunctionDef, shared: bytes) -> str:
-    source = "\n".join(lines[number] for number in _span(test)).encode()
+    inert = {number for node in _inert(test) for number in range(node.lineno - 1, node.end_lineno or node.lineno)}
+    source = "\n".join(lines[number] for number in _span(test) if number not in inert).encode()
     return hashlib.sha256(hashlib.sha256(source).digest() + hashlib.sha256(shared).digest()).hexdigest()
+
+
+def _inert(test: ast.FunctionDef) -> Iterator[ast.expr]:
+    """What a measurement does not depend on, each on lines of its own: points, hint, visibility, the docstring."""
+    yield from (decorator for decorator in test.decorator_list if decides_nothing(decorator))
+    first, *rest = test.body
+    if ast.get_docstring(test) is not None and isinstance(first, ast.Expr):
+        end = first.end_lineno or first.lineno
+        if test.lineno < first.lineno and all(each.lineno > end for each in rest[:1]):
+            yield first.value
 
 
 def _repeated(file: Path, tests: list[ast.FunctionDef]) -> Iterator[Problem]:

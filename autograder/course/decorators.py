@@ -84,6 +84,12 @@ def _read(decorator: ast.expr) -> Iterator[tuple[str, object]]:
         yield name, _READERS[name](_literals(full_name, call))
 
 
+def decides_nothing(decorator: ast.expr) -> bool:
+    """Whether it says something about marks and pages alone, so that a measurement does not depend on it."""
+    full_name = ast.unparse(decorator.func if isinstance(decorator, ast.Call) else decorator)
+    return _own_name(full_name) in _OF_MARKS
+
+
 def _own_name(full_name: str) -> str | None:
     """`points` for `points`, `checks.points`, `autograder.checks.points`."""
     *prefix, name = full_name.split(".")
@@ -172,3 +178,4 @@ _READERS: Mapping[str, Callable[[Arguments], object]] = MappingProxyType(
     }
 )
 _MANY = frozenset({"needs", "bans"})
+_OF_MARKS = frozenset({"points", "hint", "visibility"})

@@ -22,6 +22,7 @@ from typing import Any
 
 from autograder import __version__
 from autograder.course import load_assignment, load_course, load_extensions, load_roster
+from autograder.course.needs import in_order_of_needs
 from autograder.disk import write_whole
 from autograder.errors import AutograderError
 from autograder.gradescope.metadata import Metadata, last_results, limited, read_metadata, told
@@ -150,11 +151,21 @@ def _graded(assignment: Assignment, folder: Path, code: int | None) -> tuple[Gra
 
 
 def _measured(assignment: Assignment, ledger: Path) -> dict[str, CheckResult]:
-    """What the ledger holds; of checks that share their name with one of an earlier assignment nobody can tell."""
+    """What the ledger holds, and what follows from it: a check that needs one which failed is not run.
+
+    Of checks that share their name with one of an earlier assignment nobody can tell.
+    """
+    from autograder.kept import marked, met_by  # imports torch, which takes seconds, for the rare case
+
     folder = assignment.folder.parent
     others = {check.id for used in assignment.builds_on for check in load_assignment(folder / used.id).checks}
     found = (Ledger(ledger).get(path.stem) for path in ledger.glob("measurements/*/*.json"))
-    return {result.id: result for result in found if result is not None and result.id not in others}
+    checks = {check.id: check for check in assignment.checks if check.id not in others}
+    known = {each.id: marked(checks[each.id], each) for each in found if each is not None and each.id in checks}
+    for check in in_order_of_needs(checks.values(), assignment.parts):
+        if check.id not in known and isinstance(met := met_by(check, assignment, known), CheckResult):
+            known[check.id] = met
+    return known
 
 
 def _lateness(course: Course, assignment: Assignment, metadata: Metadata) -> tuple[Lateness | None, tuple[str, ...]]:

@@ -60,8 +60,11 @@ def read_class(folders: Sequence[Path], assignment: Assignment, rules: Rules) ->
     """
     found = [look_into(folder, assignment.id) for folder in folders]
     waiting = [(number, each) for number, one in enumerate(found) for each in one.hand_ins]
-    with ThreadPoolExecutor() as threads:  # each notebook is read by a process of its own
+    threads = ThreadPoolExecutor()  # each notebook is read by a process of its own, each repository cloned by one
+    try:
         read = list(threads.map(lambda pair: _read(pair[0], pair[1], assignment, rules), waiting))
+    finally:
+        threads.shutdown(cancel_futures=True)  # an interrupt leaves nothing waiting
     remarks = [words for one in found for words in one.remarks]
     remarks += dict.fromkeys(owner.remark for each in read for owner in each.owners if owner.remark)
     remarks += _by_file_time(found, read)

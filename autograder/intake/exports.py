@@ -212,7 +212,7 @@ def _gathered(files: list[tuple[str, Path]]) -> Callable[[], HandedIn]:
 def _github(file: Path) -> Found:
     """The repositories that GitHub Classroom's file names; each is cloned when it is read."""
     hand_ins = [
-        HandIn((each.owner,), file, partial(cloned, each.url), each.moment, file_times=False)
+        HandIn((each.owner,), file, partial(cloned, each.url, each.moment), each.moment, file_times=False)
         for each in repositories(file)
     ]
     return Found("GitHub Classroom", hand_ins)
