@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import unicodedata
 import zipfile
 from datetime import UTC, datetime
 from pathlib import Path
@@ -136,6 +137,29 @@ def test_canvas_files(tmp_path: Path) -> None:
     words = "\n".join(found.remarks)
     assert "leeannemarie 9: Canvas marks it as late; give the time with --times" in words
     assert "strangerann 4 is not on the roster" in words
+
+
+def test_names_in_pieces_and_archives_of_a_class(tmp_path: Path) -> None:
+    """Canvas' files as macOS unpacks them are known; an archive is to be unpacked; a roster may have semicolons."""
+    (tmp_path / "roster.csv").write_text(
+        unicodedata.normalize("NFD", "student;name;canvas_id\n김민수;Müller, Jo;\nbo;Bo;77\n"), encoding="utf-8"
+    )
+    roster = load_roster(tmp_path)
+    assert [(person.student, person.name) for person in roster] == [("김민수", "Müller, Jo"), ("bo", "Bo")]
+    folder = tmp_path / "canvas"
+    folder.mkdir()
+    for name in ("müllerjo_12_34_rnn.py", "bo_77_35_rnn.py"):
+        (folder / unicodedata.normalize("NFD", name)).write_text("x = 1\n")
+    found = read_class([folder], A1, Rules(roster))
+    assert {each.student for each in found.submissions} == {"bo", "김민수"}
+    plain = tmp_path / "plain"
+    (plain / unicodedata.normalize("NFD", "김민수")).mkdir(parents=True)
+    (plain / unicodedata.normalize("NFD", "김민수") / "rnn.py").write_text("x = 1\n")
+    (one,) = read_class([plain], A1, Rules(roster)).submissions
+    assert one.student == "김민수"
+    (tmp_path / "all.zip").write_bytes(b"PK")
+    with pytest.raises(SubmissionError, match="unpack it"):
+        read_class([tmp_path / "all.zip"], A1, Rules())
 
 
 def test_gradescope_knows_who_and_when(tmp_path: Path) -> None:

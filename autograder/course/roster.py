@@ -11,6 +11,7 @@ from pathlib import Path
 from autograder.course.problems import Problem, report
 from autograder.names import safe_student
 from autograder.records import Person
+from autograder.tables import delimiter_of
 
 ROSTER_FILE = "roster.csv"
 _STUDENT = ("student", "student_id", "id")
@@ -29,7 +30,7 @@ def load_roster(root: Path) -> tuple[Person, ...]:
     problems: list[Problem] = []
     try:
         text = unicodedata.normalize("NFC", file.read_bytes().decode("utf-8-sig"))  # as student ids are everywhere
-        rows = list(csv.reader(io.StringIO(text, newline=""), strict=True))
+        rows = list(csv.reader(io.StringIO(text, newline=""), delimiter=delimiter_of(text), strict=True))
     except OSError as error:
         rows = []
         problems.append(Problem(file, 1, f"cannot be read ({error.strerror}); mend its permissions"))

@@ -20,6 +20,9 @@ from autograder.gradebook import Book, Standing
 from autograder.gradebook.granting import term_of
 from autograder.gradebook.shown import as_data
 
+_PLACES = {"csv": "marks.csv", "json": "marks.json", "nbgrader": "grades.csv"}
+"""Where lists of marks go by default; nbgrader's is its own name."""
+
 
 @dataclass(frozen=True, slots=True)
 class Exported:
@@ -40,7 +43,7 @@ def export_marks(
         return _filled(book, kind, assignment, into, out, column, standings)
     if assignment or into or column:
         raise UsageError(f"{kind} holds all marks of the term: leave ASSIGNMENT, --into and --column out")
-    path = out or book.course.root / f"marks.{'json' if kind == 'json' else 'csv'}"
+    path = out or book.course.root / _PLACES[kind]
     if kind == "json":
         content = (json.dumps([as_data(each) for each in standings], ensure_ascii=False, indent=1) + "\n").encode()
     else:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Literal
 
 from autograder.errors import UsageError
+from autograder.tables import delimiter_of
 
 _BOM = "\ufeff"
 _NUMBER = re.compile(r"[+-]?(\d+([.,]\d*)?|[.,]\d+)\s*%?")
@@ -43,7 +44,7 @@ def read_sheet(path: Path) -> Sheet:
         raise UsageError(f"{path} is not UTF-8; take it as the LMS wrote it, not as a spreadsheet saved it") from error
     bom, text = text.startswith(_BOM), text.removeprefix(_BOM)
     first = text.partition("\n")[0]
-    delimiter = max(",;\t", key=first.count)
+    delimiter = delimiter_of(text)
     try:
         rows = tuple(map(tuple, csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)))
     except csv.Error as error:

@@ -7,6 +7,7 @@ not fit its layout is a remark and never passed over.
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -55,6 +56,8 @@ class Found:
 
 def look_into(folder: Path, assignment: str) -> Found:
     """The hand-ins in `folder`, or of Classroom's file, and remarks on what is none. SubmissionError: not listed."""
+    if folder.suffix.lower() == ".zip" and folder.is_file():
+        raise SubmissionError(f"{folder} is a zip; unpack it and name the folder that holds one entry per student")
     if folder.is_file():
         return _github(folder)
     paths = listed(folder)
@@ -63,7 +66,7 @@ def look_into(folder: Path, assignment: str) -> Found:
     if any(_MOODLE.fullmatch(path.name) for path in paths):
         return _moodle(paths)
     files = [path for path in paths if not path.is_dir()]
-    if files and all(_CANVAS.fullmatch(path.name) for path in files):
+    if files and all(_CANVAS.fullmatch(_whole(path)) for path in files):
         return _canvas(paths)
     if any((path / assignment).is_dir() for path in paths if path.is_dir() and not path.is_symlink()):
         return _nbgrader(paths, assignment)
@@ -175,23 +178,28 @@ def _moodle_owner(named: re.Match[str]) -> Claim:
 
 def _canvas(paths: list[Path]) -> Found:
     found = Found("Canvas")
-    of_user: dict[str, list[re.Match[str]]] = {}
+    of_user: dict[str, list[tuple[re.Match[str], Path]]] = {}
     for path in paths:
-        named = _CANVAS.fullmatch(path.name)
+        named = _CANVAS.fullmatch(_whole(path))
         if named is None:
             found.remarks.append(f"{shown(path.name)} is not named as Canvas names hand-ins and was not read")
         else:
-            of_user.setdefault(named["user"], []).append(named)
-    folder = paths[0].parent
+            of_user.setdefault(named["user"], []).append((named, path))
     for user, files in of_user.items():
-        owner = Claim((user,), files[0]["name"], student_id(f"{files[0]['name']} {user}"))
-        late = any(named["late"] for named in files)
+        name = files[0][0]["name"]
+        owner = Claim((user,), name, student_id(f"{name} {user}"))
+        late = any(named["late"] for named, _ in files)
         notes = ("Canvas marks it as late and does not say by how much",) if late else ()
-        load = _gathered([(named["file"], folder / named.string) for named in files])
-        found.hand_ins.append(HandIn((owner,), folder / files[0].string, load, None, False, notes))
+        load = _gathered([(named["file"], path) for named, path in files])
+        found.hand_ins.append(HandIn((owner,), files[0][1], load, None, False, notes))
         if late:
             found.remarks.append(f"{shown(owner.fallback)}: Canvas marks it as late; give the time with --times")
     return found
+
+
+def _whole(path: Path) -> str:
+    """The name with letters in one piece: macOS takes accents and Hangul apart."""
+    return unicodedata.normalize("NFC", path.name)
 
 
 def _gathered(files: list[tuple[str, Path]]) -> Callable[[], HandedIn]:

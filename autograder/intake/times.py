@@ -14,6 +14,7 @@ from autograder.errors import UsageError
 from autograder.intake.moodle import FULL_NAME, IDENTIFIER, SUBMITTED, in_english, participant
 from autograder.intake.people import Claim, owner_of
 from autograder.records import Moment, Person
+from autograder.tables import delimiter_of
 
 _MOODLE_FORMATS = ("%A, %d %B %Y, %I:%M %p", "%A, %B %d, %Y, %I:%M %p", "%A, %d %B %Y, %H:%M", "%d %B %Y, %I:%M %p")
 _KOREAN = re.compile(
@@ -28,8 +29,7 @@ def read_times(path: Path, roster: Sequence[Person], timezone: str) -> tuple[dic
     """Student -> when, and a remark on every line that does not say so. UsageError where it is no such list."""
     try:
         text = path.read_bytes().decode("utf-8-sig")
-        delimiter = max(",;\t", key=text.partition("\n")[0].count)
-        rows = list(csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True))
+        rows = list(csv.reader(io.StringIO(text, newline=""), delimiter=delimiter_of(text), strict=True))
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise UsageError(f"{path} is no CSV in UTF-8 that can be read ({error})") from error
     headings = in_english(rows[0]) if rows else ()
