@@ -106,21 +106,71 @@ def scores(content: Any) -> dict[str, float | None]:
     return {test["extra_data"]["id"]: test.get("score") for test in content["tests"]}
 
 
-def test_the_program_grades_in_a_folder_like_gradescopes(bundled: Callable[..., Path], edited: Any) -> None:
-    """`run_autograder` itself, as Gradescope starts it, on right work."""
-    root = bundled()
-    (root / "submission/tiny.py").write_text(edited())
+def started(root: Path, source: str) -> Any:
+    """results.json of the program itself, in a folder laid out like Gradescope's, as Gradescope starts it."""
+    (root / "submission/tiny.py").write_text(source)
     (root / "submission_metadata.json").write_text(json.dumps(metadata()))
-    (root / "source/run_autograder").rename(root / "run_autograder")
+    if not (root / "run_autograder").exists():  # Gradescope takes it out of the source
+        (root / "source/run_autograder").rename(root / "run_autograder")
     environment = {**os.environ, "AUTOGRADER_ROOT": str(root), "AUTOGRADER_PYTHON": sys.executable}
-    subprocess.run([str(root / "run_autograder")], cwd=root, env=environment, check=True, timeout=300)
-    content = checked(root)
+    subprocess.run([str(root / "run_autograder")], cwd=root, env=environment, check=True, timeout=600)
+    return checked(root)
+
+
+def outcomes(content: Any) -> dict[str, str]:
+    """Check -> how it ended."""
+    return {test["extra_data"]["id"]: test["extra_data"]["outcome"] for test in content["tests"]}
+
+
+def test_the_program_grades_in_a_folder_like_gradescopes(bundled: Callable[..., Path], edited: Any) -> None:
+    """`run_autograder` on right work, then on work that fails, crashes and never ends, each in a check of its own."""
+    root = bundled()
+    content = started(root, edited())
     assert sum(score or 0 for score in scores(content).values()) == 100, content
     assert {test["visibility"] for test in content["tests"]} == {"visible", "after_published"}
     assert "seccomp" in content["extra_data"]["confinement"]
     for path in (root / "source", root / "results"):
         assert stat.S_IMODE(path.stat().st_mode) == 0o700
     assert subprocess.run(["bash", "-n", str(root / "source/setup.sh")], check=False).returncode == 0
+    content = started(
+        root,
+        edited(
+            ("return 2 * x", "return 3 * x"),
+            ("    for t in range(x.shape[1]):", "    while True:\n        pass\n    for t in range(x.shape[1]):"),
+            ("    model.train()", "    __import__('os').abort()"),
+        ),
+    )
+    assert outcomes(content) == {
+        "test_double": "failed",
+        "test_rnn_cell": "passed",
+        "test_rnn_cell_repeats": "passed",
+        "test_run": "timed_out",
+        "test_fit": "crashed",
+    }
+    assert scores(content) == {
+        "test_double": 0, "test_rnn_cell": 25, "test_rnn_cell_repeats": 5, "test_run": 0, "test_fit": 0,
+    }  # fmt: skip
+
+
+def test_what_was_measured_when_time_ran_out(bundled: Callable[..., Path], edited: Any) -> None:
+    """Gradescope's time ends in the middle: what was measured counts, a check that needs a failed one is not run."""
+    from autograder.kept import IMPORT
+    from autograder.ledger import Ledger
+    from autograder.records import CheckResult, Finding, Outcome
+
+    def work(root: Path, folder: Path, seconds: float) -> None:
+        ledger = Ledger(folder / "ledger")
+        ledger.put("1" * 64, CheckResult("test_double", Outcome.PASSED, 0, 0))
+        ledger.put("2" * 64, CheckResult("test_rnn_cell", Outcome.FAILED, 0, 0, Finding("values", "wrong values")))
+        ledger.put("3" * 64, CheckResult(IMPORT, Outcome.FAILED, 0, 0))
+
+    content = graded(bundled(), edited(), metadata(), work=work)
+    tests = {test["extra_data"]["id"]: test for test in content["tests"]}
+    assert (tests["test_double"]["score"], tests["test_rnn_cell"]["score"]) == (10, 0)
+    assert "Hint: h' = tanh" in tests["test_rnn_cell"]["output"]
+    assert tests["test_rnn_cell_repeats"]["score"] == 0
+    assert "Time ran out" in tests["test_run"]["output"]
+    assert "score" not in tests["test_run"]
 
 
 def test_without_a_python_there_is_a_valid_result(bundled: Callable[..., Path]) -> None:
