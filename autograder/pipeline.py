@@ -134,9 +134,9 @@ class Pipeline:
         if job.submission.problem:
             return grade(self.assignment, job.submission, (), self._run_info(job))
         results, work = self._results(job, None)
-        settled = work.unsettled is None  # else nothing was measured, and there is nothing to diagnose
-        keys = self._kept(job, work).keys(results)
-        diagnosed = self._rounds.diagnosed(results, keys) if settled else results.values()
+        diagnosed = tuple(results.values())
+        if work.unsettled is None:  # else nothing was measured, and there is nothing to diagnose
+            diagnosed = self._rounds.diagnosed(results, self._kept(job, work).keys(results))
         graded = grade(self.assignment, job.submission, diagnosed, self._run_info(job))
         return with_earlier(graded, work.parts, work.ours)
 
