@@ -29,6 +29,8 @@ class Kept:
     common: KeyParts
     """What the keys of all its checks share; with `IMPORT` for the check it is the import's own."""
     _keys: dict[tuple[str, tuple[str, ...]], str] = field(default_factory=dict)
+    _absent: set[str] = field(default_factory=set)
+    """Keys that were looked up in vain: the judge asks again before it measures."""
 
     def key(self, check: Check, stand_ins: tuple[str, ...]) -> str:
         """The key of a check's measurement with these stand-ins."""
@@ -45,8 +47,12 @@ class Kept:
 
     def of(self, check: Check, stand_ins: tuple[str, ...]) -> CheckResult | None:
         """The measurement of a check with these stand-ins, marked as the check is now; None: there is none."""
-        found = self.ledger.get(self.key(check, stand_ins))
-        return None if found is None else marked(check, found)
+        key = self.key(check, stand_ins)
+        found = None if key in self._absent else self.ledger.get(key)
+        if found is None:
+            self._absent.add(key)
+            return None
+        return marked(check, found)
 
     def known(self, wanted: frozenset[str] | None, untried: frozenset[str]) -> dict[str, CheckResult]:
         """The results of those wanted checks (None: all) that need not be measured, as their needs are met.
@@ -72,7 +78,9 @@ class Kept:
     def keep(self, check: Check, result: CheckResult) -> None:
         """Keep what was measured; what was not run, because of its needs, follows from them."""
         if result.outcome is not Outcome.SKIPPED:
-            self.ledger.put(self.key(check, result.stand_ins), _measured(check, result))
+            key = self.key(check, result.stand_ins)
+            self._absent.discard(key)
+            self.ledger.put(key, _measured(check, result))
 
     def keep_import(self, failed: CheckResult) -> None:
         """Keep why the submission cannot be imported."""
