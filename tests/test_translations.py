@@ -18,9 +18,9 @@ from autograder.wording import LANGUAGES, SOURCE
 from autograder.wording.kinds import KINDS
 
 ROOT = Path(__file__).parent.parent
-FOLDERS = sorted(file.parent for file in (ROOT / "solutions").glob("*/checks.ko.yml"))
+FOLDERS = sorted(file.parent for file in (ROOT / "solutions").glob(f"*/{ASSIGNMENT_FILE}"))
 OTHERS = [language for language in LANGUAGES if language != SOURCE]
-MESSAGES = {"check_that": 1, "fail": 1, "near": 2, "show_map": 1, "show_image": 1, "show_curves": 1}
+MESSAGES = {"check_that": 1, "fail": 1, "near": 3, "show_map": 1, "show_image": 1, "show_curves": 1}
 """Functions that take words, and at which place."""
 NAMED = {"what", "title", "x", "y"}
 """Arguments that are words, of whatever function."""
@@ -91,7 +91,7 @@ def _is_sentence(text: str) -> bool:
         ast.parse(PLACE.sub("x", text).replace("'", ""), mode="eval")
     except SyntaxError:
         return True
-    return bool(re.search(r" (?:and|or|not|in) |^not ", text))
+    return bool(re.search(r" (?:and|or|not|in|is) |^not ", text))
 
 
 def plain(text: str) -> str:

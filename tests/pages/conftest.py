@@ -149,4 +149,6 @@ def shelf(tmp_path_factory: pytest.TempPathFactory, results_in: Callable[[Path],
     results.pages("student", out=out / "unpublished", published=False)
     results.pages("ta", out=out)
     results.pages("class", out=out)
+    for audience in ("student", "ta", "class"):
+        results.pages(audience, out=out / "ko", language="ko", only=() if audience == "class" else ("right", "wrong"))
     return out

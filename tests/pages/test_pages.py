@@ -15,6 +15,7 @@ KINDS = (
     *(f"ta/{name}" for name in ("right", "wrong", "broken", "h")),
     *(f"unpublished/student/{name}" for name in ("right", "wrong")),
     "class",
+    *(f"ko/{name}" for name in ("student/right", "student/wrong", "ta/wrong", "class")),
 )
 BAND = 5
 """Students whose trainings make the band, beside those in STATES."""
