@@ -110,8 +110,8 @@ class BertForPreTraining(nn.Module):
 
     def loss(self, ids: Tensor, segments: Tensor, mask: Tensor, labels: Tensor, next_labels: Tensor) -> Tensor:
         """Return `pretrain_loss`."""
-        words, after = self(ids, segments, mask)
-        return pretrain_loss(words, after, labels, next_labels)
+        found = self(ids, segments, mask)
+        return pretrain_loss(found[0], found[1], labels, next_labels)
 
 
 class BertForClassification(nn.Module):
@@ -122,12 +122,14 @@ class BertForClassification(nn.Module):
         dropout: float = 0.0,
     ) -> None:  # fmt: skip
         super().__init__()
-        self.bert = Bert(vocab, d_model, heads, d_ff, num_layers, max_len=max_len, dropout=dropout)
+        sizes = (vocab, d_model, heads, d_ff, num_layers, max_len)
+        self.bert = Bert(*sizes, dropout)
         self.dropout, self.classifier = nn.Dropout(dropout), nn.Linear(d_model, classes)
 
     def forward(self, ids: Tensor, segments: Tensor, mask: Tensor) -> Tensor:
         """Return logits (B, classes)."""
-        out: Tensor = self.classifier(self.dropout(self.bert(ids, segments, mask)[1]))
+        _, summary = self.bert(ids, segments, mask)
+        out: Tensor = self.classifier(self.dropout(summary))
         return out
 
     def loss(self, ids: Tensor, segments: Tensor, mask: Tensor, classes: Tensor) -> Tensor:
