@@ -68,7 +68,7 @@ def pad_batch(sequences: Sequence[Sequence[int]]) -> tuple[Tensor, Tensor, Tenso
     """Turn B lists of ids, each with one id or more, into (ids (B, S), lengths (B,), mask (B, S)).
 
     S is the longest length. ids, int64: each row is filled up with PAD at its end. lengths, int64: the number of real
-    ids in each row. mask, bool: True where an id is real.
+    ids in each row. mask, bool: True where an id is real. PAD is in none of the lists; they stay as they are.
     """
     raise NotImplementedError("write pad_batch: see handout.md, '1.2 pad_batch'")
 
@@ -119,7 +119,8 @@ class Decoder(nn.Module):
     def step(self, y: Tensor, state: State) -> tuple[Tensor, State]:
         """Read one token of each row, y (B,) int64, in the given state; return (logits (B, V), the next state).
 
-        logits are the scores of the token that follows y, from the top layer: no softmax.
+        logits are the scores of the token that follows y, from the top layer: no softmax. The given state is not
+        changed.
         """
         raise NotImplementedError("write Decoder.step: see handout.md, '2.2 Decoder'")
 
@@ -209,7 +210,7 @@ def fit(
     The model may come in evaluation mode: train it in training mode. A batch is (src (B, S), lengths (B,), tgt (B, T)),
     a target being SOS y1 .. yn EOS PAD ... The loss is `masked_ce` of what the model predicts behind each token that it
     reads; ratio and generator are handed on to the model. With `max_norm`, the gradients of all parameters together are
-    clipped to this norm before the step (torch.nn.utils.clip_grad_norm_ may do it).
+    clipped to this norm before the step (torch.nn.utils.clip_grad_norm_ may do it); shorter ones stay as they are.
     """
     raise NotImplementedError("write fit: see handout.md, '3.4 fit'")
 

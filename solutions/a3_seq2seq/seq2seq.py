@@ -82,7 +82,7 @@ def pad_batch(sequences: Sequence[Sequence[int]]) -> tuple[Tensor, Tensor, Tenso
     """Turn B lists of ids, each with one id or more, into (ids (B, S), lengths (B,), mask (B, S)).
 
     S is the longest length. ids, int64: each row is filled up with PAD at its end. lengths, int64: the number of real
-    ids in each row. mask, bool: True where an id is real.
+    ids in each row. mask, bool: True where an id is real. PAD is in none of the lists; they stay as they are.
     """
     ### BEGIN SOLUTION
     lengths = torch.tensor([len(sequence) for sequence in sequences])  # (B,)
@@ -154,7 +154,8 @@ class Decoder(nn.Module):
     def step(self, y: Tensor, state: State) -> tuple[Tensor, State]:
         """Read one token of each row, y (B,) int64, in the given state; return (logits (B, V), the next state).
 
-        logits are the scores of the token that follows y, from the top layer: no softmax.
+        logits are the scores of the token that follows y, from the top layer: no softmax. The given state is not
+        changed.
         """
         ### BEGIN SOLUTION
         out, state = self.rnn(self.embedding(y).unsqueeze(1), state)  # (B, 1, H)
@@ -272,7 +273,7 @@ def fit(
     The model may come in evaluation mode: train it in training mode. A batch is (src (B, S), lengths (B,), tgt (B, T)),
     a target being SOS y1 .. yn EOS PAD ... The loss is `masked_ce` of what the model predicts behind each token that it
     reads; ratio and generator are handed on to the model. With `max_norm`, the gradients of all parameters together are
-    clipped to this norm before the step (torch.nn.utils.clip_grad_norm_ may do it).
+    clipped to this norm before the step (torch.nn.utils.clip_grad_norm_ may do it); shorter ones stay as they are.
     """
     ### BEGIN SOLUTION
     model.train()
@@ -328,7 +329,7 @@ def beam_search(model: Seq2Seq, src: Tensor, max_len: int, k: int) -> tuple[list
     """
     ### BEGIN SOLUTION
     with torch.no_grad():
-        _, start = model.encoder(src, torch.tensor([src.shape[1]]))
+        _, start = model.encoder(src, torch.tensor([src.shape[1]], device=src.device))
         beam: list[tuple[float, list[int], State]] = [(0.0, [], start)]
         for _ in range(max_len):
             candidates = []
@@ -336,7 +337,8 @@ def beam_search(model: Seq2Seq, src: Tensor, max_len: int, k: int) -> tuple[list
                 if ids and ids[-1] == EOS:
                     candidates.append((score, ids, state))
                     continue
-                logits, following = model.decoder.step(torch.tensor([ids[-1] if ids else SOS]), state)
+                last = torch.tensor([ids[-1] if ids else SOS], device=src.device)
+                logits, following = model.decoder.step(last, state)
                 log_p, tokens = logits[0].log_softmax(dim=-1).topk(min(k, logits.shape[-1]))
                 for gained, token in zip(log_p.tolist(), tokens.tolist(), strict=True):
                     candidates.append((score + gained, [*ids, token], following))

@@ -44,6 +44,8 @@ SIGMAS = 5
 KINDS = ["gru", "lstm"]
 ATTEMPTS = 40
 """Draws of weights for an example that tells right from wrong; one in three is enough, as a rule."""
+ALL_DROPPED = 1 - 2**-40
+"""A rate of dropout that leaves nothing to chance: what it meets becomes zero. (Below 1, as careful code asks.)"""
 
 
 # --- text as numbers -------------------------------------------------------------------------------------------------
@@ -54,27 +56,31 @@ ATTEMPTS = 40
 @hint("A token is a string of any length. Are the first four ids kept free, and does decode stop at the first EOS?")
 def test_vocab_cases(student):
     """`Vocab` takes words as well as characters, and texts that are empty, unknown or without an end."""
-    vocab = student.Vocab(["two", "one", "two", "thirty", "one"])
+    vocab = student.Vocab(["two", "one", "thirty", "one", "thirty", "thirty"])  # the rarest one comes first
     same(vocab.encode(["thirty", "two", "four", "one"]), [6, 4, UNK, 5])
     same([vocab.encode([]), vocab.encode([], sos=True), vocab.encode([], sos=True, eos=True)], [[], [SOS], [SOS, EOS]])
     same(vocab.decode([4, 6, 5]), ["two", "thirty", "one"], what="without an end")
     same(vocab.decode([PAD, 5, PAD, SOS, 4, EOS, EOS, 6]), ["one", "two"])
     same([vocab.decode([]), vocab.decode([EOS, 4])], [[], []], what="nothing")
-    same(student.Vocab("").size.fetch(), 4, what="the size of an empty vocabulary")
-    same(student.Vocab("aA a\n").encode("A a\n"), [5, 6, 4, 7], what="large and small letters and white space")
+    letters = student.Vocab("aA a\n")
+    same(letters.encode("A a\n"), [5, 6, 4, 7], what="large and small letters and white space")
+    same(letters.size.fetch(), 8, what="the size of a second vocabulary")
+    same(student.Vocab(["a", " a", "b"]).encode(["b", " a", "a "]), [6, 5, UNK], what="tokens with spaces")
 
 
 @points(2)
 @needs("test_pad_batch")
-@hint("One row is a batch, and one id a sequence. The longest row may be anywhere, and more than one.")
+@hint("One row is a batch, and one id a sequence. The longest row may be anywhere. Whose lists do you fill up?")
 @pytest.mark.parametrize("lengths", [[4], [1], [1, 1, 1], [2, 5, 3, 1, 5]])
 def test_pad_batch_cases(student, draw, lengths):
-    """`pad_batch` takes batches of any lengths."""
+    """`pad_batch` takes batches of any lengths and leaves the lists that it is given as they are."""
     rows = [draw.ints(length, low=1, high=9).tolist() for length in lengths]
     ids, mask = torch.zeros(len(rows), max(lengths), dtype=torch.int64), torch.zeros(len(rows), max(lengths)).bool()
     for row, given in enumerate(rows):
         ids[row, : len(given)], mask[row, : len(given)] = torch.tensor(given), True
-    same(student.pad_batch(rows), (ids, torch.tensor(lengths), mask))
+    got, (after, *_) = student.pad_batch.echo(rows)
+    same(got, (ids, torch.tensor(lengths), mask))
+    check_that(after == rows, "the call changes the lists that it is given: make new ones instead", kind="property")
 
 
 # --- encoder and decoder ---------------------------------------------------------------------------------------------
@@ -86,11 +92,15 @@ def sources(draw: Draw, vocab: int, lengths: Tensor, width: int) -> Tensor:
     return src.masked_fill(torch.arange(width) >= lengths[:, None], PAD)
 
 
-def real(answer: Any, lengths: Tensor) -> tuple[Tensor, Any]:
-    """What an encoder answers, with zeros in the padded places of enc_out: they are left open."""
-    enc_out, final = answer
-    padding = torch.arange(enc_out.shape[1]) >= lengths[:, None]
-    return enc_out.masked_fill(padding[:, :, None], 0.0), final
+def lengths_in_disorder(draw: Draw, n: int, high: int) -> Tensor:
+    """Lengths up to `high`, not the longest first."""
+    lengths = draw.lengths(n, high=high)
+    return lengths.flip(0) if bool((lengths.diff() <= 0).all()) else lengths
+
+
+def real(src: Tensor, lengths: Tensor) -> list[Tensor]:
+    """Which places (B, S) of enc_out count: the padded ones are left open."""
+    return [torch.arange(src.shape[1]) < lengths[:, None]]
 
 
 @points(4)
@@ -103,23 +113,26 @@ def real(answer: Any, lengths: Tensor) -> tuple[Tensor, Any]:
 def test_encoder_layers_and_kinds(student, reference, draw, batch, steps, layers, spare, kind):
     """`Encoder` has as many layers as it is told, is a GRU or an LSTM, and keeps the width of the source."""
     theirs, ours = twins(student, reference, "Encoder", 13, 5, 8, num_layers=layers, kind=kind, draw=draw)
-    lengths = draw.lengths(batch, high=steps)
+    lengths = lengths_in_disorder(draw, batch, steps)
     src = sources(draw, 13, lengths, steps + spare)
     got = theirs(src, lengths)
     same(list(got[0].shape), [batch, steps + spare, 8], what="the shape of enc_out")
     check_that(bool(got[0].isfinite().all()), "enc_out holds NaN or infinity: padded places need numbers, any numbers")
-    same(real(got, lengths), real(ours(src, lengths), lengths))
+    same(got, ours(src, lengths), only=real(src, lengths))
 
 
 @points(3)
 @needs("test_encoder")
-@hint("Do the embedding and every weight of every layer learn? .detach(), .data and no_grad() cut the graph.")
+@hint(
+    "Do the embedding and every weight of every layer learn, from short rows, too? .detach() and .data cut the graph."
+)
 @pytest.mark.parametrize("kind", KINDS)
 def test_encoder_gradients(student, reference, draw, kind):
-    """Gradients flow back through `Encoder` to its embedding and all its layers."""
+    """Gradients flow back through `Encoder` to its embedding and all its layers, from rows of any length."""
     theirs, ours = twins(student, reference, "Encoder", 11, 4, 6, num_layers=2, kind=kind, draw=draw)
-    src = draw.ints(3, 5, low=4, high=11)
-    same_gradients(theirs, ours, src, torch.full((3,), 5), draw=draw, names=["src", "lengths"])
+    lengths = lengths_in_disorder(draw, 4, 5)
+    src = sources(draw, 11, lengths, 5)
+    same_gradients(theirs, ours, src, lengths, draw=draw, names=["src", "lengths"], only=real(src, lengths))
 
 
 @points(3)
@@ -170,6 +183,7 @@ def test_decoder_step_gradients(student, reference, draw, kind):
     theirs, ours = twins(student, reference, "Decoder", 9, 5, 7, num_layers=2, kind=kind, draw=draw)
     y, start = draw.ints(4, low=1, high=9), initial(draw, kind, 2, 4, 7)
     same_gradients(theirs.step, ours.step, y, start, draw=draw, names=["y", "state"])
+    inputs_unmodified(theirs.step, y, start)
 
 
 @points(3)
@@ -275,16 +289,20 @@ def test_seq2seq_gradients(student, reference, draw, kind):
 @needs("test_seq2seq_teacher_forced", "Encoder", "Decoder", "decode_teacher_forced")
 @hint("With ratio 0 the argmax of each step is the next step's input, over the vocabulary's axis. What must 1 mean?")
 @pytest.mark.parametrize("kind", KINDS)
-@pytest.mark.parametrize(("rows", "width", "steps", "layers"), [(5, 6, 8, 1), (1, 4, 5, 2), (3, 2, 1, 1)])
-def test_seq2seq_free_running(student, reference, draw, rows, width, steps, layers, kind):
+@pytest.mark.parametrize(
+    ("rows", "width", "steps", "layers", "favourite"),
+    [(6, 5, 8, 1, PAD), (7, 4, 6, 1, SOS), (5, 3, 7, 2, UNK), (1, 4, 5, 2, EOS), (3, 2, 1, 1, EOS)],
+)
+def test_seq2seq_free_running(student, reference, draw, rows, width, steps, layers, favourite, kind):
     """`Seq2Seq` with ratio 0 reads its own predictions and none of the true tokens behind SOS."""
     args = examples(draw, 13, 11, rows, width, steps)
 
     def telling(model: Any) -> bool:
-        """Whether a row predicts EOS before the last place, where it must end nothing."""
-        return steps == 1 or bool((model(*args, 0.0).argmax(-1)[:, :-1] == EOS).any())
+        """Whether the model goes on behind an EOS, which must end nothing, and behind another id without a meaning."""
+        return steps == 1 or {EOS, favourite} <= set(model(*args, 0.0).argmax(-1)[:, :-1].flatten().tolist())
 
-    pair = lively(student, reference, draw, 13, 11, 5, 8, num_layers=layers, kind=kind, telling=telling)
+    biases = {EOS: 2.0, favourite: 2.0}
+    pair = lively(student, reference, draw, 13, 11, 5, 8, biases=biases, telling=telling, num_layers=layers, kind=kind)
     same(pair.student(*args, 0.0), pair.reference(*args, 0.0))
 
 
@@ -345,14 +363,18 @@ def follow_each_row(pair: Pair, draw: Draw, ratio: float, vocab: int) -> None:
 @pytest.mark.parametrize("layers", [2, 3])
 def test_dropout(student, reference, draw, kind, layers):
     """`dropout` acts between the layers of both halves, and in training mode alone."""
-    # With p = 1 dropout is not random: everything that it meets becomes zero.
-    options = {"num_layers": layers, "kind": kind, "dropout": 1.0}
+    options = {"num_layers": layers, "kind": kind, "dropout": ALL_DROPPED}
     theirs, ours = twins(student, reference, "Seq2Seq", 13, 11, 5, 8, **options, draw=draw)
     args = examples(draw, 13, 11, 4, 6, 5)
     same(theirs(*args), ours(*args), what="in evaluation mode")
     for model in (theirs, ours):
         model.train()
     same(theirs(*args), ours(*args), what="in training mode")
+    same(theirs(*args, 0.0), ours(*args, 0.0), what="in training mode with ratio 0")
+    src, lengths, tgt_in = args  # the lower layers show in the states alone
+    same(theirs.encoder(src, lengths), ours.encoder(src, lengths), what="encoder", only=real(src, lengths))
+    start = initial(draw, kind, layers, 4, 8)
+    same(theirs.decoder.step(tgt_in[:, 1], start), ours.decoder.step(tgt_in[:, 1], start), what="decoder.step")
 
 
 # --- training, exactly -----------------------------------------------------------------------------------------------
@@ -389,7 +411,7 @@ def built(weights: Mapping[str, Tensor], *sizes: int, **options: Any) -> Callabl
 @hint(
     "The model comes in evaluation mode. Every batch in turn: clear, forward, loss, backward, step. PAD is no target."
 )
-@pytest.mark.parametrize("dropout", [0.0, 1.0])
+@pytest.mark.parametrize("dropout", [0.0, ALL_DROPPED])
 def test_fit_three_steps(student, reference, draw, dropout):
     """`fit` trains in training mode and leaves exactly the reference's parameters after three batches."""
     sizes, options = (9, 8, 3, 5), {"num_layers": 2, "dropout": dropout}
@@ -399,13 +421,13 @@ def test_fit_three_steps(student, reference, draw, dropout):
     three_steps(student, reference, build, batches, optimizer=("SGD", {"lr": 0.7}))
 
 
-@points(2)
-@needs("Seq2Seq", "masked_ce", "shift_targets", "test_fit_three_steps", "test_seq2seq_ratio")
+@points(1)
+@needs("Seq2Seq", "masked_ce", "shift_targets", "test_fit_three_steps")
 @trains(cpu_s=20)
-@hint("Are ratio and generator handed on to the model? When must gradients be short: before the step or after it?")
+@hint("Is the ratio handed on to the model? When must gradients be short, before the step or after it, and which norm?")
 @pytest.mark.parametrize("max_norm", [None, 0.05, 1000.0])
 def test_fit_options(student, reference, draw, max_norm):
-    """`fit` hands ratio and generator on, and clips the gradients of all parameters together before the step."""
+    """`fit` hands the ratio on, and clips the gradients of all parameters together before the step."""
     sizes, scale = (9, 8, 3, 5), 3.0 if max_norm else 6.0  # where nothing is to be clipped, gradients are long
     pair = lively(student, reference, draw, *sizes, scale=scale)
     weights = state(pair.reference)
@@ -413,30 +435,43 @@ def test_fit_options(student, reference, draw, max_norm):
     batches = translations(draw, *sizes[:2], [(3, 5, 4), (6, 2, 7), (2, 4, 3)])
     kwargs = {"teacher_forcing_ratio": 0.0, "max_norm": max_norm}
     three_steps(student, reference, built(weights, *sizes), batches, optimizer=("SGD", {"lr": 0.7}), fit_kwargs=kwargs)
-    toss_in_training(student, pair, draw, sizes)
 
 
-def toss_in_training(student: Any, pair: Pair, draw: Draw, sizes: Sequence[int]) -> None:
-    """Fail unless `fit` tosses a fair coin with its generator for every batch; a rate of 0 keeps the weights still."""
-    count, vocab = 40, sizes[1]
-    src, lengths, _ = examples(draw, sizes[0], vocab, 1, 5, 2)
+@points(1)
+@needs("Seq2Seq", "masked_ce", "shift_targets", "test_fit_three_steps", "test_seq2seq_ratio")
+@trains(cpu_s=20)
+@hint("Are ratio and generator handed on to the model, as they are and for every batch?")
+def test_fit_tosses_coins(student, reference, draw):
+    """`fit` tosses a fair coin for every batch, with its generator."""
+    sizes, count = (9, 8, 3, 5), 14  # batches of one run: longer ones could not be told apart by what they answer
+    pair = lively(student, reference, draw, *sizes, scale=6.0)
+    src, lengths, _ = examples(draw, sizes[0], sizes[1], 1, 5, 2)
     own = pair.reference(src, lengths, torch.tensor([[SOS]]))[0, 0].argmax()  # what the model writes behind SOS
-    tgt = torch.tensor([[SOS, 4 + (int(own) - 3) % (vocab - 4), EOS]])  # another word is the true one
+    tgt = torch.tensor([[SOS, 4 + (int(own) - 3) % (sizes[1] - 4), EOS]])  # another word is the true one
     outcomes = [
         -float(pair.reference(src, lengths, tgt[:, :-1], ratio).log_softmax(-1)[0, [0, 1], tgt[0, 1:]].mean())
         for ratio in (1.0, 0.0)
     ]
-    kwargs = {"teacher_forcing_ratio": 0.5, "generator": draw.generator()}
-    args = {"args": sizes, "weights": state(pair.reference), "batches": count * [(src, lengths, tgt)]}
-    runs = [
-        train(student, "Seq2Seq", **args, optimizer=("SGD", {"lr": 0.0}), fit_kwargs=kwargs).losses for _ in range(2)
-    ]
-    expected = [min(outcomes, key=lambda outcome: abs(outcome - float(loss))) for loss in runs[0]]
-    same(runs[0], expected, what="losses where one token is the true one or the model's own")
-    same(runs[1], runs[0], what="the losses of a second run with an equal generator")
-    forced = expected.count(outcomes[0])
-    fits = abs(forced - count / 2) <= SIGMAS * count**0.5 / 2
-    check_that(fits, f"with ratio 0.5, {forced} of {count} batches read the true token")
+
+    def losses(ratio: float, generator: Any) -> Any:
+        """The losses of a run; a rate of 0 keeps the weights still."""
+        kwargs = {"teacher_forcing_ratio": ratio, "generator": generator}
+        args = {"args": sizes, "weights": state(pair.reference), "batches": count * [(src, lengths, tgt)]}
+        return train(student, "Seq2Seq", **args, optimizer=("SGD", {"lr": 0.0}), fit_kwargs=kwargs).losses
+
+    same(losses(1.0, draw.generator()), count * outcomes[:1], what="losses with ratio 1")
+    forced = list[int]()  # of each run
+    for _ in range(3):
+        generator = draw.generator()
+        found = losses(0.5, generator)
+        expected = [min(outcomes, key=lambda outcome: abs(outcome - float(loss))) for loss in found]
+        same(found, expected, what="losses where one token is the true one or the model's own")
+        same(losses(0.5, generator), found, what="the losses of a second run with an equal generator")
+        forced.append(expected.count(outcomes[0]))
+    tosses = count * len(forced)
+    fits = abs(sum(forced) - tosses / 2) <= SIGMAS * tosses**0.5 / 2
+    seen = f"with ratio 0.5, {sum(forced)} of {tosses} batches read the true token, in three runs {forced}"
+    check_that(fits and any(0 < number < count for number in forced), seen)
 
 
 # --- decoding --------------------------------------------------------------------------------------------------------
@@ -484,10 +519,15 @@ def test_beam_search(student, reference, draw, kind):
     pair = lively(student, reference, draw, 13, vocab, 5, 8, biases={EOS: 1.5}, kind=kind)
     for src in telling_sources(pair.reference, reference, draw, vocab, max_len):
         for k in (1, vocab**max_len):
-            ids, score = student.beam_search(pair.student, src, max_len, k)
-            expected = reference.beam_search(pair.reference, src, max_len, k)
-            same([int(number) for number in ids], expected[0], what=f"the ids for k = {k}")
-            same(score, expected[1], what=f"the score for k = {k}", rtol=1e-5, atol=1e-5)
+            same_beam(student, reference, pair, src, max_len, k)
+
+
+def same_beam(student: Any, reference: Any, pair: Pair, src: Tensor, max_len: int, k: int) -> None:
+    """Fail unless a beam of width k finds the same."""
+    ids, score = student.beam_search(pair.student, src, max_len, k)
+    expected = reference.beam_search(pair.reference, src, max_len, k)
+    same([int(number) for number in ids], expected[0], what=f"the ids for k = {k}")
+    same(score, expected[1], what=f"the score for k = {k}", rtol=1e-5, atol=1e-5)
 
 
 def telling_sources(model: Any, reference: Any, draw: Draw, vocab: int, max_len: int) -> list[Tensor]:
@@ -513,6 +553,8 @@ def test_bleu(student):
     # 3 of 3 and 1 of 2 words, so 4 of 5; 2 of 2 and 0 of 1 pairs, so 2 of 3; five words for five
     corpus = ([["a", "b", "c"], ["d", "e"]], [["a", "b", "c"], ["e", "f"]])
     same(student.bleu(*corpus, 2), math.sqrt(4 / 5 * 2 / 3), what="a corpus of two")
+    # 2 of 3 and 1 of 2 words, so 3 of 5: each has a word that only the other's reference has
+    same(student.bleu(corpus[0], [["a", "b", "d"], ["e", "c"]], 1), 3 / 5, what="words of another reference")
     same(student.bleu([the_cat], [["is", "the", "cat", "on"]], 3), 0.0, what="no common triple")
     same(student.bleu([the_cat], [["cat"]], 2), 0.0, what="one word")
 

@@ -142,3 +142,16 @@ def test_bleu_of_one_wrong_word(solution: Any) -> None:
     hypothesis = [*reference[:4], "x", *reference[5:]]
     expected = (9 / 10 * 7 / 9 * 5 / 8 * 3 / 7) ** 0.25
     assert solution.bleu([reference], [hypothesis]) == pytest.approx(expected)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+@pytest.mark.parametrize("kind", KINDS)
+def test_the_rate_of_the_checks_leaves_nothing_to_chance(kind: str, dtype: torch.dtype) -> None:
+    """With dropout just below 1, torch's layers, nn.Dropout and a mask by hand let nothing through, as with 1."""
+    rate, x = 1 - 2**-40, torch.ones(3, 50, 5, dtype=dtype)
+    nearly, fully = (KINDS[kind](5, 6, 3, batch_first=True, dropout=p).to(dtype) for p in (rate, 1.0))
+    fully.load_state_dict(nearly.state_dict())
+    torch.testing.assert_close(nearly(x)[0], fully(x)[0])
+    assert not nn.Dropout(rate)(x).any()
+    assert not (x * (torch.rand_like(x) >= rate) / (1 - rate)).any()
+    assert not (x * torch.bernoulli(torch.full_like(x, 1 - rate)) / (1 - rate)).any()
