@@ -25,7 +25,7 @@ NAMES = (
     "ada", "bo", "chae", "dmitri", "eun", "farah", "goran", "hana", "ines", "jun", "kofi", "lena",
     "mina", "noor", "oskar", "pia", "quinn", "rosa", "sora", "tomas", "uma", "viktor", "wen", "yuna",
 )  # fmt: skip
-RIGHT, WRONG, CHEATERS = 2, 4, 2
+RIGHT, WRONG, CHEATERS = 1, 3, 1
 
 CRASH = "\n\nimport ctypes\n\n\ndef {name}(*args, **kwargs):\n    ctypes.string_at(0)  # reads address 0\n"
 ENDLESS = "\n\ndef {name}(*args, **kwargs):\n    while True:\n        pass\n"
@@ -92,7 +92,7 @@ def _spread(variants: tuple[Variant, ...] | list[Variant], count: int) -> list[V
 
 
 def _ruined(assignment: Assignment, id_: str, ending: str) -> Variant:
-    files = dict(solution(assignment).files)
+    files = dict(stub(assignment).files)  # which trains nothing: a demo is short
     files[assignment.files[0]] += ending.encode()
     return Variant(id_, files)
 
