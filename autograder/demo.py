@@ -25,7 +25,7 @@ NAMES = (
     "ada", "bo", "chae", "dmitri", "eun", "farah", "goran", "hana", "ines", "jun", "kofi", "lena",
     "mina", "noor", "oskar", "pia", "quinn", "rosa", "sora", "tomas", "uma", "viktor", "wen", "yuna",
 )  # fmt: skip
-RIGHT, WRONG, CHEATERS = 1, 3, 1
+RIGHT, WRONG, CHEATERS = 1, 2, 1
 
 CRASH = "\n\nimport ctypes\n\n\ndef {name}(*args, **kwargs):\n    ctypes.string_at(0)  # reads address 0\n"
 ENDLESS = "\n\ndef {name}(*args, **kwargs):\n    while True:\n        pass\n"
