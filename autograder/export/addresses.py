@@ -14,12 +14,12 @@ from dataclasses import dataclass
 
 from autograder.errors import UsageError
 from autograder.export.sheet import Sheet
+from autograder.intake.exports import CANVAS_FILE, MOODLE_FILE
+from autograder.intake.moodle import IDENTIFIER, in_english
 from autograder.intake.people import Claim, owner_of
 from autograder.names import shown, student_id
 from autograder.records import Person
 
-MOODLE_FOLDER = re.compile(r"(?P<name>.+)_(?P<id>\d+)_assignsubmission_(?:file|onlinetext)_?.*", re.DOTALL)
-CANVAS_FILE = re.compile(r"(?P<stem>(?P<name>[^\W_]+)_(?:LATE_)?(?P<user>\d+)_\d+)_.+", re.DOTALL)
 LONGEST = 60
 """Characters of a name inside the name of a file."""
 
@@ -44,15 +44,15 @@ class Addressed:
 
 def moodle_in_sheet(sheet: Sheet) -> Iterator[Address]:
     """Everyone in Moodle's grading worksheet. UsageError where it is none: other exports have no participant number."""
-    headings = [heading.casefold() for heading in sheet.headings]
-    if "identifier" not in headings:
+    headings = in_english(sheet.headings)
+    if IDENTIFIER not in headings:
         raise UsageError(
             f"this is no grading worksheet of Moodle: it has {', '.join(map(shown, sheet.headings[:6]))}; download it "
             "from the assignment (offline grading worksheet), or name the unpacked download of all submissions"
         )
     for row in sheet.rows[1:]:
         cells = dict(zip(headings, (cell.strip() for cell in row), strict=False))
-        name, number = cells.get("full name", ""), re.search(r"\d+$", cells.get("identifier", ""))
+        name, number = cells.get("full name", ""), re.search(r"\d+$", cells.get(IDENTIFIER, ""))
         if number:
             ids = (number[0], cells.get("id number", ""), cells.get("username", ""), cells.get("email address", ""))
             yield _moodle(ids, name, number[0])
@@ -61,7 +61,7 @@ def moodle_in_sheet(sheet: Sheet) -> Iterator[Address]:
 def moodle_in_folder(names: Iterable[str]) -> Iterator[Address]:
     """Everyone in the names of Moodle's download of all submissions."""
     for name in names:
-        if found := MOODLE_FOLDER.fullmatch(name):
+        if found := MOODLE_FILE.fullmatch(name):
             yield _moodle((found["id"],), found["name"], found["id"])
 
 
@@ -79,7 +79,7 @@ def canvas_in_folder(names: Iterable[str]) -> Iterator[Address]:
         if found and found["user"] not in seen:
             seen.add(found["user"])
             claim = Claim((found["user"],), found["name"], student_id(f"{found['name']} {found['user']}"))
-            yield Address(claim, found["stem"])
+            yield Address(claim, name[: found.start("file") - 1])
 
 
 def canvas_in_sheet(sheet: Sheet) -> Iterator[Address]:

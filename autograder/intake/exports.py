@@ -24,8 +24,8 @@ from autograder.intake.zips import from_zip
 from autograder.names import shown, student_id
 from autograder.records import Moment
 
-_MOODLE = re.compile(r"(?P<name>.+)_(?P<id>\d+)_assignsubmission_(?P<kind>file|onlinetext)_?(?P<file>.*)")
-_CANVAS = re.compile(r"(?P<name>[^\W_]+)_(?P<late>LATE_)?(?P<user>\d+)_(?P<submission>\d+)_(?P<file>.+)")
+MOODLE_FILE = re.compile(r"(?P<name>.+)_(?P<id>\d+)_assignsubmission_(?P<kind>file|onlinetext)_?(?P<file>.*)")
+CANVAS_FILE = re.compile(r"(?P<name>[^\W_]+)_(?P<late>LATE_)?(?P<user>\d+)_(?P<submission>\d+)_(?P<file>.+)")
 _ATTEMPT = re.compile(r"attempt[ _-]?(\d+)", re.IGNORECASE)
 
 
@@ -63,10 +63,10 @@ def look_into(folder: Path, assignment: str) -> Found:
     paths = listed(folder)
     if (folder / METADATA).is_file():
         return _gradescope(folder, paths)
-    if any(_MOODLE.fullmatch(path.name) for path in paths):
+    if any(MOODLE_FILE.fullmatch(path.name) for path in paths):
         return _moodle(paths)
     files = [path for path in paths if not path.is_dir()]
-    if files and all(_CANVAS.fullmatch(_whole(path)) for path in files):
+    if files and all(CANVAS_FILE.fullmatch(_whole(path)) for path in files):
         return _canvas(paths)
     if any((path / assignment).is_dir() for path in paths if path.is_dir() and not path.is_symlink()):
         return _nbgrader(paths, assignment)
@@ -154,7 +154,7 @@ def _moodle(paths: list[Path]) -> Found:
     found = Found("Moodle")
     loose: dict[str, list[tuple[str, Path]]] = {}
     for path in paths:
-        named = _MOODLE.fullmatch(path.name)
+        named = MOODLE_FILE.fullmatch(path.name)
         if named is None:
             found.remarks.append(f"{shown(path.name)} is not named as Moodle names hand-ins and was not read")
         elif named["kind"] == "onlinetext":
@@ -165,7 +165,7 @@ def _moodle(paths: list[Path]) -> Found:
         else:
             loose.setdefault(named["id"], []).append((named["file"], path))
     for files in loose.values():
-        named = _MOODLE.fullmatch(files[0][1].name)
+        named = MOODLE_FILE.fullmatch(files[0][1].name)
         assert named is not None  # it was when it was sorted in
         found.hand_ins.append(HandIn((_moodle_owner(named),), files[0][1], _gathered(files)))
     return found
@@ -180,7 +180,7 @@ def _canvas(paths: list[Path]) -> Found:
     found = Found("Canvas")
     of_user: dict[str, list[tuple[re.Match[str], Path]]] = {}
     for path in paths:
-        named = _CANVAS.fullmatch(_whole(path))
+        named = CANVAS_FILE.fullmatch(_whole(path))
         if named is None:
             found.remarks.append(f"{shown(path.name)} is not named as Canvas names hand-ins and was not read")
         else:
