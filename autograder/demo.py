@@ -73,15 +73,18 @@ def write_class(assignment: Assignment, folder: Path) -> None:
 
 
 def sample(assignment: Assignment) -> Iterator[Variant]:
-    """The programs of a class: right in several styles, wrong in several ways, and in trouble."""
+    """The programs of a class: right in several styles, wrong in several ways, and in trouble.
+
+    Those that take long come first, so that no core waits for another at the end.
+    """
+    first_part = next(iter(assignment.parts), "fit")
+    yield _ruined(assignment, "never_ends", ENDLESS.format(name=first_part))
     yield solution(assignment)
     yield from _spread(fair_play(assignment), RIGHT)
     yield from _spread([mistake for mistake in mistakes(assignment) if mistake.files], WRONG)
     yield from _spread(cheats(assignment), CHEATERS)
     yield stub(assignment)
-    first_part = next(iter(assignment.parts), "fit")
     yield _ruined(assignment, "crashes", CRASH.format(name=first_part))
-    yield _ruined(assignment, "never_ends", ENDLESS.format(name=first_part))
     yield _ruined(assignment, "syntax_error", LAST_LINE)
 
 

@@ -41,7 +41,8 @@ def test_a_class_has_all_sorts_of_work(assignment: Assignment) -> None:
     assert found[:2] == ["solution", "adds"]
     assert [name for name in found if name.startswith("tiny.")] == ["tiny.triples", "tiny.stuck"]
     assert [name for name in found if name.startswith("cheat.")] == ["cheat.one"]
-    assert found[-4:] == ["stub", "crashes", "never_ends", "syntax_error"]
+    assert found[:2] == ["never_ends", "solution"]  # what takes long comes first
+    assert found[-3:] == ["stub", "crashes", "syntax_error"]
     assert len(set(found)) == len(found) <= len(demo.NAMES)
 
 
