@@ -38,10 +38,9 @@ def ids(variants: Iterable[Variant]) -> list[str]:
 def test_a_class_has_all_sorts_of_work(assignment: Assignment) -> None:
     """Right work in several styles, known mistakes, a cheat, a stub, and three disasters; each name once."""
     found = ids(demo.sample(assignment))
-    assert found[:2] == ["solution", "adds"]
+    assert found[:3] == ["never_ends", "solution", "adds"]  # what takes long comes first
     assert [name for name in found if name.startswith("tiny.")] == ["tiny.triples", "tiny.stuck"]
     assert [name for name in found if name.startswith("cheat.")] == ["cheat.one"]
-    assert found[:2] == ["never_ends", "solution"]  # what takes long comes first
     assert found[-3:] == ["stub", "crashes", "syntax_error"]
     assert len(set(found)) == len(found) <= len(demo.NAMES)
 

@@ -11,7 +11,7 @@ import base64
 import re
 from bisect import bisect_right
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import accumulate
 from pathlib import Path
@@ -105,7 +105,7 @@ def _somewhere(needles: Sequence[Needle], every: Sequence[Page]) -> tuple[Needle
     return tuple(needle for needle in needles if needle.squeezed in found)
 
 
-def _occurring(words: Set[str], texts: Iterable[str]) -> set[str]:
+def _occurring(words: Collection[str], texts: Iterable[str]) -> set[str]:
     """Those of `words` that stand anywhere in `texts`, in one walk over each text: there are thousands of both.
 
     Each place's first letters, as many as the shortest word has, are looked up among the beginnings of the words.

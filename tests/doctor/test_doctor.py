@@ -167,9 +167,12 @@ def test_the_matrix_is_of_the_attacks_as_they_stand() -> None:
     """docs/measured/jail.md holds for these programs, and no attempt in it goes past every layer."""
     from autograder.doctor.matrix import digest
 
-    text = (Path(__file__).parents[2] / "docs" / "measured" / "jail.md").read_text(encoding="utf-8")
+    docs = Path(__file__).parents[2] / "docs"
+    text = (docs / "measured" / "jail.md").read_text(encoding="utf-8")
     assert digest()[:16] in text, "the attacks have changed: run `autograder doctor --matrix docs/measured/jail.md`"
     assert "Stopped by no layer alone: none." in text
+    single = text.partition("Stopped by one layer alone:\n\n")[2].partition("\n\n")[0]
+    assert single in (docs / "security.md").read_text(encoding="utf-8"), "docs/security.md lists others: copy them over"
 
 
 def test_a_matrix_counts_what_each_layer_stops() -> None:
