@@ -61,7 +61,7 @@ def measurement_key(parts: KeyParts) -> str:
     empty = [name for name in _NEVER_EMPTY if not getattr(parts, name)]
     if empty:
         raise LedgerError(f"a measurement's key lacks {', '.join(empty)}; this is a fault of the kit, please report it")
-    return hashlib.sha256(_canonical(_plain(parts))).hexdigest()
+    return hashlib.sha256(_canonical(plain(parts))).hexdigest()
 
 
 Kind = Literal["transcripts", "diagnoses"]
@@ -96,7 +96,7 @@ class Ledger:
         """Keep `result` for ever; one that is there already stays, and a grader error is never kept."""
         if result.outcome is Outcome.GRADER_ERROR or self.get(key) is not None:
             return
-        body = _canonical(_plain(result))
+        body = _canonical(plain(result))
         head = f'{{"format":1,"key":"{key}","result":'.encode()
         tail = f',"sha256":"{hashlib.sha256(body).hexdigest()}"}}'.encode()
         # not forced to the disk: what a power failure cuts short has a wrong digest, and is measured again
@@ -126,7 +126,7 @@ class Ledger:
 
 def write_grade(path: Path, grade: Grade) -> None:
     """Write `grade` to `path`, whole or not at all; LedgerError when the disk refuses."""
-    write_private(path, json.dumps(_plain(grade), indent=1, ensure_ascii=False, allow_nan=False).encode() + b"\n")
+    write_private(path, json.dumps(plain(grade), indent=1, ensure_ascii=False, allow_nan=False).encode() + b"\n")
 
 
 def make_writable(folder: Path) -> None:
@@ -172,7 +172,7 @@ def handed_in_file(results: Path, student: str) -> Path:
 def write_files(path: Path, files: Mapping[str, bytes]) -> None:
     """Keep what a student handed in at `path`, whole or not at all: as data, so that nothing can import or serve it."""
     texts = {name: content.decode("utf-8", "backslashreplace") for name, content in files.items()}
-    write_private(path, json.dumps({"format": 1, "files": _plain(texts)}, indent=1).encode() + b"\n")
+    write_private(path, json.dumps({"format": 1, "files": plain(texts)}, indent=1).encode() + b"\n")
 
 
 def read_files(path: Path) -> dict[str, bytes]:
@@ -216,18 +216,18 @@ def _opened(key: str, content: bytes) -> CheckResult:
     return _RESULT.validate_json(body)
 
 
-def _plain(value: Any) -> Any:
-    """`value` in JSON's own types: records as objects, infinities by name, text without lone surrogates."""
+def plain(value: Any) -> Any:
+    """Return `value` in JSON's own types: records as objects, infinities by name, text without lone surrogates."""
     if isinstance(value, str):  # enums included; first, for most are
         return value.encode("utf-8", "backslashreplace").decode("utf-8")
     if isinstance(value, int | None):
         return value
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        return {field.name: _plain(getattr(value, field.name)) for field in dataclasses.fields(value)}
+        return {field.name: plain(getattr(value, field.name)) for field in dataclasses.fields(value)}
     if isinstance(value, Mapping):
-        return {_plain(key): _plain(inner) for key, inner in value.items()}
+        return {plain(key): plain(inner) for key, inner in value.items()}
     if isinstance(value, tuple | list):
-        return [_plain(inner) for inner in value]
+        return [plain(inner) for inner in value]
     if isinstance(value, datetime):
         return value.isoformat()
     if isinstance(value, float) and not math.isfinite(value):

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import json
 import os
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import Field, TypeAdapter, ValidationError
 
 from autograder.home.report import Gpu, Problem
+from autograder.ledger import plain
 from autograder.records import CheckResult, EarlierPart
 
 
@@ -129,7 +131,7 @@ _ORDER: TypeAdapter[Order] = TypeAdapter(Order)
 
 def line_of(event: Event) -> bytes:
     """Return an event as a line."""
-    return _EVENT.dump_json(event) + b"\n"
+    return _line(event)
 
 
 def event_of(line: bytes) -> Event | None:
@@ -142,9 +144,14 @@ def event_of(line: bytes) -> Event | None:
 
 def order_line(order: Order) -> bytes:
     """Return an order as a line."""
-    return _ORDER.dump_json(order) + b"\n"
+    return _line(order)
 
 
 def order_of(line: bytes) -> Order:
     """Return the order of a line."""
     return _ORDER.validate_json(line)
+
+
+def _line(record: Any) -> bytes:
+    """A loss may be NaN, an error infinitely larger than what is allowed, and a text half a character."""
+    return json.dumps(plain(record), allow_nan=False).encode() + b"\n"

@@ -75,16 +75,22 @@ class Run:
     """The process is gone before its end."""
 
     @property
+    def missing(self) -> tuple[str, ...]:
+        """The wanted checks without a result; none where none can have one."""
+        return () if self.problem else tuple(id_ for id_ in self.wanted if id_ not in self.results)
+
+    @property
     def left(self) -> bool:
         """Whether a check that is wanted has no result."""
-        return self.problem is None and any(id_ not in self.results for id_ in self.wanted)
+        return bool(self.missing)
 
     def complete(self, folder: Path, hands: Hands, tell: Tell, stop: Callable[[], bool]) -> None:
-        """Fill this in; every loss of the process settles a check, so it comes to an end.
+        """Fill this in; every round settles at least a check, so it comes to an end.
 
-        Raises HomeError, and Interrupted as soon as `stop` says so.
+        Raises HomeError, also for a round that settles none, and Interrupted as soon as `stop` says so.
         """
         while self.left:
+            known = len(self.results)
             tell("starting Python and torch")
             hands.send(events.order(folder, self.wanted, tuple(self.results.values())))
             self.ended = self.lost = False
@@ -93,6 +99,8 @@ class Run:
             finally:
                 if not self.ended:  # lost, or busy with what nobody wants any more
                     hands.renew()
+            if (missing := self.missing) and len(self.results) == known:
+                raise HomeError(f"the process that runs the checks said nothing of {missing[0]} that can be read.")
 
     def _listen(self, hands: Hands, tell: Tell, stop: Callable[[], bool]) -> None:
         heard = time.monotonic()

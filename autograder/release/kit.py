@@ -64,10 +64,12 @@ def make_kit(
 ) -> Kit:
     """Write the kit of the named assignments (none named: of all) to the folder `out`, and a zip of it beside it.
 
+    `out` may be called by the name of the zip, too: `kit` and `kit.zip` are the same place.
     Nothing is written where anything in it, inside the wheel too, would give away a line of a solution, a hidden check
     or the secret. Raises ReleaseError, UsageError.
     """
     assignments = [load_assignment(folder) for folder in folders(root, assignment_ids)]
+    out = out.with_suffix("") if out.suffix.lower() == ".zip" else out
     _refuse_place(root, out)
     files = kit_files(root, assignments, _given(wheel) if wheel else build_wheel(root), out.name)
     leaks = kit_leaks(root, files, os.environ if environment is None else environment)

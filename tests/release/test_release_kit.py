@@ -146,7 +146,7 @@ def test_a_kit_is_replaced_unless_somebody_has_edited_it(course: Path, tmp_path:
     """A second kit takes the first one's place; work that lies in it is not thrown away."""
     path = wheel(tmp_path)
     kit = make_kit(course, (), tmp_path / "kit", wheel=path, environment={})
-    assert make_kit(course, (), tmp_path / "kit", wheel=path, environment={}) == kit
+    assert make_kit(course, (), tmp_path / "kit.zip", wheel=path, environment={}) == kit  # called by its zip's name
     (kit.folder / "assignments" / "a1_adder" / "adder.py").write_text("my work\n", encoding="utf-8")
     with pytest.raises(ReleaseError, match=r"adder\.py changed"):
         make_kit(course, (), tmp_path / "kit", wheel=path, environment={})
