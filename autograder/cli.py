@@ -8,7 +8,7 @@ from pathlib import Path
 
 import click
 
-from autograder import __version__, clinic, office, press
+from autograder import __version__, classes, clinic, office, press
 from autograder.errors import AutograderError
 from autograder.options import (
     Verbs,
@@ -63,79 +63,7 @@ def submit(assignment: str | None, anyway: bool, language: str | None, as_json: 
     sys.exit(submit_here(Path(), assignment, anyway=anyway, as_json=as_json, language=language))
 
 
-@main.command()
-@click.argument("assignment")
-@click.argument("submissions", nargs=-1, required=True, type=click.Path(path_type=Path, exists=True))
-@click.option(
-    "--out", type=click.Path(path_type=Path), default=None, help="Where results go; by default results/ASSIGNMENT."
-)
-@click.option("--only", multiple=True, help="Grade only this student (may be given several times).")
-@click.option("--again", is_flag=True, help="Measure again what has been measured already.")
-@click.option(
-    "--times",
-    multiple=True,
-    type=click.Path(path_type=Path, exists=True, dir_okay=False),
-    help="When hand-ins came: Moodle's grading worksheet, or a CSV with `student` and `time`; one for each folder.",
-)
-@course_option
-@device_option
-@sandbox_option
-@jobs_option
-@json_option
-@explained
-def grade(
-    assignment: str,
-    submissions: tuple[Path, ...],
-    out: Path | None,
-    only: tuple[str, ...],
-    again: bool,
-    times: tuple[Path, ...],
-    course_root: Path,
-    device: str,
-    sandbox: str,
-    jobs: int | None,
-    as_json: bool,
-) -> None:
-    """Grade folders of submissions: a folder, zip, .py file or notebook a student, or the export of an LMS.
-
-    Exports of Moodle, Canvas and Gradescope and nbgrader's submitted/ are known by their names. Several folders are
-    several attempts.
-    """
-    from autograder.desk import Desk
-    from autograder.screen import Screen
-
-    desk = Desk.at(course_root, assignment, Confinement(sandbox), jobs, device)
-    screen = Screen(as_json=as_json)
-    grades = desk.grade(submissions, out, only, screen, again=again, times=times)
-    screen.grades(desk.assignment, grades, desk.results_folder(out))
-    if any(grade.needs_human for grade in grades):
-        sys.exit(AutograderError.exit_code if screen.grader_failed(grades) else 0)
-
-
-@main.command()
-@click.argument("assignment")
-@click.option(
-    "--out", type=click.Path(path_type=Path), default=None, help="Where results are; by default results/ASSIGNMENT."
-)
-@language_option
-@course_option
-@json_option
-@explained
-def status(assignment: str, out: Path | None, language: str | None, course_root: Path, as_json: bool) -> None:
-    """Show what has been graded, and what waits for a human."""
-    from autograder.course import find_course
-    from autograder.course.language import language_at
-    from autograder.ledger import read_results
-    from autograder.screen import Screen
-    from autograder.wording import wording_in
-
-    folder = out or find_course(course_root) / "results" / assignment
-    grades, broken = read_results(folder)
-    screen = Screen(as_json=as_json, wording=wording_in(language or language_at(course_root)))
-    screen.status(grades, folder)
-    for words in broken:
-        screen.say(words)
-    sys.exit(AutograderError.exit_code if broken else 0)
+classes.add_to(main)
 
 
 @main.command()
@@ -209,7 +137,9 @@ def report(
     "--rounds", type=click.IntRange(min=1), default=1, show_default=True, help="Secrets on which right work is tried."
 )
 @click.option("--only", multiple=True, help="Try only the programs with this id or kind.")
-@click.option("--prove", is_flag=True, help="Five secrets, calibration of training, figures written to docs/measured/.")
+@click.option(
+    "--prove", "proof", is_flag=True, help="Five secrets, calibration of training, figures written to docs/measured/."
+)
 @click.option("--naming", is_flag=True, help="Instead: how mistakes and pairs of them are named, to docs/measured/.")
 @course_option
 @device_option
@@ -221,7 +151,7 @@ def audit(
     assignments: tuple[str, ...],
     rounds: int,
     only: tuple[str, ...],
-    prove: bool,
+    proof: bool,
     naming: bool,
     course_root: Path,
     device: str,
@@ -231,13 +161,14 @@ def audit(
 ) -> None:
     """Prove an assignment: solution 100, stub and lazy students 0, every mistake caught, every right style 100."""
     from autograder.desk import Desk, all_assignments
+    from autograder.proving import name, prove
     from autograder.screen import Screen
 
     screen = Screen(as_json=as_json)
     fine = True
     for assignment in assignments or all_assignments(course_root):
         desk = Desk.at(course_root, assignment, Confinement(sandbox), jobs, device)
-        holds = desk.naming(only, screen) if naming else desk.audit(5 if prove else rounds, only, screen, prove=prove)
+        holds = name(desk, only, screen) if naming else prove(desk, 5 if proof else rounds, only, screen, write=proof)
         fine = holds and fine
     sys.exit(0 if fine else CHECKS_FAILED)
 

@@ -12,23 +12,25 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from autograder.course import find_course, load_assignment, load_assignments, load_course, load_roster
+from autograder import memory
+from autograder.course import find_course, load_assignment, load_assignments, load_course
 from autograder.errors import ConfinementMissing, LedgerError, UsageError
+from autograder.gathering import Wanted, gather, moment
 from autograder.gradebook.filing import Filing
 from autograder.grading import own_notes
-from autograder.intake import Rules, files_digest, read_class, read_times
+from autograder.intake import files_digest
 from autograder.ledger import handed_in_file, make_writable, read_files
 from autograder.records import Assignment, Confinement, Grade, Submission
 from autograder.secret import load_secret
 
 if TYPE_CHECKING:
+    from autograder.cluster import Cluster, Keys
     from autograder.feedback import Written
-    from autograder.pipeline import Settings
+    from autograder.pipeline import Job, Settings
     from autograder.sandbox.cards import Card
     from autograder.screen import Screen
 
 LEDGER = Path(".autograder", "ledger")
-AUDIT_LEDGER = Path(".autograder", "audit")
 
 
 def all_assignments(start: Path) -> tuple[str, ...]:
@@ -48,6 +50,10 @@ class Desk:
     workers: int
     cards: tuple[Card, ...] = ()
     """The CUDA devices to grade on; none: the CPU."""
+    cluster: Cluster | None = None
+    """Where to grade; None: here."""
+    remark: str = ""
+    """Why fewer processes grade than were asked for."""
 
     @staticmethod
     def at(start: Path, assignment: str, confinement: Confinement, jobs: int | None, device: str = "cpu") -> Desk:
@@ -71,15 +77,41 @@ class Desk:
         devices: tuple[cards.Card, ...] = ()
         if device == "cuda":
             devices, layers = cards.survey(os.environ), cards.usable_layers(layers, os.geteuid())
+        loaded = load_assignment(folder_of(root, assignment))
+        asked = min(jobs or os.cpu_count() or 1, len(devices) or sys.maxsize)
+        free = memory.available_mb()
+        workers = min(asked, memory.fitting(loaded.limits, free) or asked)
+        remark = (
+            f"{workers} processes instead of {asked}: each may need {memory.needed_mb(loaded.limits)} MB, and {free} "
+            "MB are free"
+        )
         return Desk(
             root,
-            load_assignment(folder_of(root, assignment)),
+            loaded,
             confinement,
             layers,
             (*means.missing, found) if found else means.missing,
-            min(jobs or os.cpu_count() or 1, len(devices) or sys.maxsize),
+            workers,
             devices,
+            remark=remark if workers < asked else "",
         )
+
+    @staticmethod
+    @contextmanager
+    def on_a_cluster(
+        start: Path, assignment: str, confinement: Confinement, device: str, place: tuple[str, Keys], screen: Screen
+    ) -> Iterator[Desk]:
+        """Return the desk for an assignment that is graded on a cluster; this machine need not be able to confine.
+
+        Raises what `at` does, and UsageError for an address that cannot be used.
+        """
+        from autograder.cluster import connected
+
+        root = find_course(start)
+        loaded = load_assignment(folder_of(root, assignment))
+        with connected(*place, confinement, device, screen.say) as cluster:
+            terms = cluster.terms
+            yield Desk(root, loaded, confinement, terms.layers, terms.missing, 1, terms.cards, cluster)
 
     def settings(self, ledger: Path) -> Settings:
         """Return what a grading process needs."""
@@ -96,6 +128,7 @@ class Desk:
             course_data.digest(self.assignment.datasets),
             "cuda" if self.cards else "cpu",
             self.cards,
+            self.assignment.limits.memory_mb,
         )
 
     def results_folder(self, out: Path | None) -> Path:
@@ -111,36 +144,17 @@ class Desk:
         *,
         again: bool = False,
         times: Sequence[Path] = (),
+        since: str = "",
     ) -> tuple[Grade, ...]:
         """Grade folders of submissions and write one result for each student; return all grades, by student.
 
         Beside the results lies what was graded: a page that shows it must show that and no later hand-in. `again`
         measures what the ledger holds, too.
         """
-        course = load_course(self.root)
-        roster = load_roster(self.root)
-        if times and len(times) != len(submissions):
-            raise UsageError(
-                f"{len(submissions)} folders and {len(times)} --times; give one for each, in the same order"
-            )
-        lists = [read_times(path, roster, course.timezone) for path in times]
-        remarks = [words for _, each in lists for words in each]
-        rules = Rules(roster, course.attempts, tuple(said for said, _ in lists))
-        found = read_class(submissions, self.assignment, rules)
-        wanted = set(only)
-        chosen = [each for each in found.submissions if not wanted or wanted & {each.student, *each.members}]
-        for words in (*remarks, *found.remarks):
-            screen.say(words)
-        if not chosen:
-            raise UsageError(
-                f"{', '.join(map(str, submissions))} holds no submission"
-                + (
-                    f" of {', '.join(only)}"
-                    if found.submissions
-                    else "; expected a folder, a zip, a .py file or a notebook a student"
-                )
-            )
-        folder = self.results_folder(out)
+        course, folder = load_course(self.root), self.results_folder(out)
+        newest = moment(since, course, datetime.now(UTC)) if since else None
+        wanted = Wanted(submissions, frozenset(only), times, newest)
+        chosen = gather(course, self.assignment, wanted, folder, screen.say)
         make_writable(folder)  # to be known before a night of grading, not after it
         return self._graded(chosen, screen, Filing(folder, course.attempts).keep, again=again)
 
@@ -178,7 +192,6 @@ class Desk:
         again: bool,
     ) -> tuple[Grade, ...]:
         """Grade submissions, hand each grade to `keep` as soon as it stands, and return what it makes, by student."""
-        from autograder.fleet import grade_all
         from autograder.pipeline import Job
 
         grades: list[Grade] = []
@@ -190,8 +203,20 @@ class Desk:
         secret = load_secret(self.root, os.environ)
         jobs = [Job(submission, secret) for submission in submissions]
         with screen.progress(self.assignment, len(jobs), self.missing), self._ledger(again=again) as ledger:
-            grade_all(self.settings(ledger), jobs, self.workers, done)
+            self._grade_all(self.settings(ledger), jobs, done, screen)
         return tuple(sorted(grades, key=lambda grade: (grade.student, grade.attempt)))
+
+    def _grade_all(
+        self, settings: Settings, jobs: Sequence[Job], done: Callable[[Job, Grade], None], screen: Screen
+    ) -> None:
+        from autograder.fleet import grade_all
+
+        if self.cluster is not None:
+            self.cluster.grade_all(settings, self.root, jobs, done, screen.running)
+            return
+        if self.remark and len(jobs) > self.workers:
+            screen.say(self.remark)
+        grade_all(settings, jobs, self.workers, done, screen.running)
 
     @contextmanager
     def _ledger(self, *, again: bool) -> Iterator[Path]:
@@ -201,42 +226,6 @@ class Desk:
             return
         with tempfile.TemporaryDirectory(prefix="autograder-") as folder:
             yield Path(folder)
-
-    def audit(self, rounds: int, only: tuple[str, ...], screen: Screen, *, prove: bool) -> bool:
-        """Audit the assignment, print its table, and return whether it holds."""
-        from autograder import proof
-        from autograder.audit import audit, trials
-
-        chosen = [t for t in trials(self.assignment, rounds) if not only or t.variant.id in only or t.kind in only]
-        if not chosen:
-            raise UsageError(f"{self.assignment.id} has no program called {', '.join(only)}")
-        settings = self.settings(AUDIT_LEDGER)
-        with screen.progress(self.assignment, len(chosen), self.missing):
-            verdicts = audit(settings, self.assignment, chosen, self.workers, screen.advance_audit)
-        screen.audit(self.assignment, verdicts)
-        fine = not any(verdict.fault for verdict in verdicts)
-        if prove:
-            calibrated = proof.calibrate(settings, self.assignment, verdicts, screen.advance_calibration)
-            screen.calibration(calibrated)
-            fine = fine and not any(each.fault for each in calibrated)
-            path = proof.write(self.root, self.assignment, verdicts, calibrated, settings)
-            screen.say(f"figures written to {path}")
-        return fine
-
-    def naming(self, only: tuple[str, ...], screen: Screen) -> bool:
-        """Plant every mistake and random pairs, write how they are named, and return whether all were caught."""
-        from autograder.audit import audit
-        from autograder.naming import named_in, naming_trials, write_naming
-
-        chosen = [trial for trial in naming_trials(self.assignment) if not only or trial.variant.id in only]
-        settings = self.settings(AUDIT_LEDGER)
-        with screen.progress(self.assignment, len(chosen), self.missing):
-            verdicts = audit(settings, self.assignment, chosen, self.workers, screen.advance_audit)
-        found = named_in(verdicts)
-        screen.naming(self.assignment, found)
-        if not only:
-            screen.say(f"figures written to {write_naming(self.root, self.assignment, found)}")
-        return not any(verdict.fault for verdict in verdicts)
 
 
 def write_pages(

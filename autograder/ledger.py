@@ -19,7 +19,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
 
@@ -118,6 +118,25 @@ class Ledger:
                 f"{path} cannot be read ({error.strerror}); mend its permissions and run again"
             ) from error
 
+    def take(self, name: str, content: bytes) -> None:
+        """Keep a file of another ledger, by its name there; LedgerError where it is none.
+
+        A measurement that is there already stays, as with `put`.
+        """
+        kind, _, rest = name.partition("/")
+        key = rest.removesuffix(".json").removesuffix(".kept")[3:]
+        known = kind in ("measurements", *get_args(Kind))
+        if not known or name != self._path(key, kind).relative_to(self.root).as_posix():
+            raise LedgerError(f"{name[:200]!r} is no file of a ledger")
+        if kind == "measurements":
+            try:
+                result = _opened(key, content)
+            except ValueError as error:
+                raise LedgerError(f"a measurement was damaged on its way ({_first_line(error)})") from error
+            self.put(key, result)
+        else:
+            write_private(self._path(key, kind), content, forced=False)
+
     def _path(self, key: str, kind: str = "measurements") -> Path:
         if not re.fullmatch("[0-9a-f]{64}", key):
             raise LedgerError(f"{key!r} is no measurement key; sixty-four hexadecimal digits are expected")
@@ -126,7 +145,17 @@ class Ledger:
 
 def write_grade(path: Path, grade: Grade) -> None:
     """Write `grade` to `path`, whole or not at all; LedgerError when the disk refuses."""
-    write_private(path, json.dumps(plain(grade), indent=1, ensure_ascii=False, allow_nan=False).encode() + b"\n")
+    write_private(path, grade_to_bytes(grade))
+
+
+def grade_to_bytes(grade: Grade) -> bytes:
+    """The content of a grade's file."""
+    return json.dumps(plain(grade), indent=1, ensure_ascii=False, allow_nan=False).encode() + b"\n"
+
+
+def grade_from_bytes(content: bytes) -> Grade:
+    """The grade in the content of its file; ValueError where it is none."""
+    return _GRADE.validate_json(content)
 
 
 def make_writable(folder: Path) -> None:
@@ -144,7 +173,7 @@ def make_writable(folder: Path) -> None:
 def read_grade(path: Path) -> Grade:
     """The grade in `path`; LedgerError when there is none or it is not one."""
     try:
-        return _GRADE.validate_json(path.read_bytes())
+        return grade_from_bytes(path.read_bytes())
     except OSError as error:
         raise LedgerError(f"{path} cannot be read ({error.strerror}); grade the submission again") from error
     except ValidationError as error:

@@ -12,7 +12,10 @@ import click
 from autograder.errors import AutograderError
 from autograder.names import json_on_a_terminal
 from autograder.options import (
+    ClusterPlace,
+    cluster_options,
     course_option,
+    desk_for,
     device_option,
     explained,
     jobs_option,
@@ -243,6 +246,7 @@ def review(
 @device_option
 @sandbox_option
 @jobs_option
+@cluster_options
 @json_option
 @explained
 def regrade(
@@ -254,19 +258,20 @@ def regrade(
     device: str,
     sandbox: str,
     jobs: int | None,
+    cluster: ClusterPlace | None,
     as_json: bool,
 ) -> None:
     """Grade again what was handed in, show which points change and why, and write it only when you say so."""
-    from autograder.desk import Desk
     from autograder.gradebook.regrading import preview
     from autograder.gradebook.shown import known_results, preview_as_data, preview_in_words
     from autograder.ledger import write_grade
     from autograder.screen import Screen
 
-    desk = Desk.at(course_root, assignment, Confinement(sandbox), jobs, device)
-    folder = desk.results_folder(None)
-    before = known_results(folder, students)
-    after, left = desk.regrade(before, Screen(as_json=as_json), again=again)
+    screen = Screen(as_json=as_json)
+    with desk_for(course_root, assignment, Confinement(sandbox), jobs, device, cluster, screen) as desk:
+        folder = desk.results_folder(None)
+        before = known_results(folder, students)
+        after, left = desk.regrade(before, screen, again=again)
     found = preview(before, after)
     click.echo(json.dumps(preview_as_data(found, left)) if as_json else preview_in_words(assignment, found, left))
     if not after:

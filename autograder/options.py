@@ -4,16 +4,22 @@ from __future__ import annotations
 
 import sys
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
 from functools import wraps
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from autograder.errors import AutograderError
 from autograder.records import Confinement
 from autograder.wording import LANGUAGES
+
+if TYPE_CHECKING:
+    from autograder.desk import Desk
+    from autograder.screen import Screen
 
 
 def explained(command: Callable[..., None]) -> Callable[..., None]:
@@ -91,4 +97,62 @@ sandbox_option = click.option(
     show_default=True,
     help="`required` refuses where the kernel cannot confine; `best-effort` goes on and says so in every result.",
 )
+
+
+@dataclass(frozen=True, slots=True)
+class ClusterPlace:
+    """A scheduler's address, and PEM files with which to show who asks."""
+
+    address: str
+    ca: Path | None
+    cert: Path | None
+    key: Path | None
+
+
+def cluster_options(command: Callable[..., None]) -> Callable[..., None]:
+    """Add `--cluster` and its keys; the command takes them as one `cluster: ClusterPlace | None`."""
+
+    @wraps(command)
+    def run(*args: Any, cluster: str | None, **rest: Any) -> None:
+        ca, cert, key = (rest.pop(f"cluster_{name}") for name in ("ca", "cert", "key"))
+        if cluster is None and (ca or cert or key):
+            raise click.UsageError("--cluster-ca, --cluster-cert and --cluster-key go with --cluster tls://HOST:PORT")
+        command(*args, cluster=ClusterPlace(cluster, ca, cert, key) if cluster is not None else None, **rest)
+
+    file = click.Path(path_type=Path)
+    for name, words in (
+        ("key", "The private key of --cluster-cert, where it is not in the same file."),
+        ("cert", "The certificate with which you show who you are."),
+        ("ca", "The authority whose certificates are believed; these three by default as Dask is configured."),
+    ):
+        run = click.option(f"--cluster-{name}", type=file, default=None, metavar="PEM", help=words)(run)
+    words = "Grade on a Dask cluster: tls://HOST:PORT."
+    return click.option("--cluster", default=None, metavar="ADDRESS", help=words)(run)
+
+
+@contextmanager
+def desk_for(
+    start: Path,
+    assignment: str,
+    confinement: Confinement,
+    jobs: int | None,
+    device: str,
+    cluster: ClusterPlace | None,
+    screen: Screen,
+) -> Iterator[Desk]:
+    """Return the desk for an assignment, here or on a cluster."""
+    from autograder.desk import Desk
+
+    if cluster is None:
+        yield Desk.at(start, assignment, confinement, jobs, device)
+        return
+    from autograder.cluster import Keys
+
+    if jobs is not None:
+        raise click.UsageError("--jobs is for this machine; on a cluster its workers say how many they grade at once")
+    place = cluster.address, Keys(cluster.ca, cluster.cert, cluster.key)
+    with Desk.on_a_cluster(start, assignment, confinement, device, place, screen) as desk:
+        yield desk
+
+
 who_option = click.option("--who", default=None, help="Who decides; by default the name of your account here.")

@@ -16,7 +16,7 @@ import torch
 
 from autograder import ENGINE, __version__
 from autograder.checks.bench import Bench, Transcript
-from autograder.checks.case import problem_of, waited
+from autograder.checks.case import waited
 from autograder.checks.earlier import (
     NOTHING_EARLIER,
     EarlierWork,
@@ -27,9 +27,9 @@ from autograder.checks.earlier import (
     refuse_unknown,
     stand_ins_alone,
 )
-from autograder.checks.exceptions import why_not_imported
 from autograder.checks.judge import CheckFiles, open_first
 from autograder.checks.plugin import as_open_as
+from autograder.checks.unimported import all_fail
 from autograder.course import load_assignment, solution_digest
 from autograder.diagnosis import Rounds
 from autograder.errors import SandboxError, WireError
@@ -43,7 +43,6 @@ from autograder.records import (
     BuildsOn,
     CheckResult,
     Confinement,
-    Finding,
     Grade,
     Outcome,
     RunInfo,
@@ -70,6 +69,7 @@ class Settings:
     datasets_digest: str
     device: str = "cpu"
     cards: tuple[Card, ...] = ()  # the CUDA devices to use, one submission at a time on each
+    memory_mb: int = 0  # that one more submission must find free to be started beside others
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,13 +94,13 @@ class Pipeline:
         refuse_unknown(self.assignment)
         self._solution = solution_digest(self.assignment)
         self._by_id = {check.id: check for check in self.assignment.checks}
-        self._ledger = Ledger(settings.ledger)
+        self._ledger = self._ledger_at(settings.ledger)
         earlier = [load_assignment(settings.folder.parent / used.id) for used in self.assignment.builds_on]
         stubs = {name: text for each in earlier for name, text in stub_files(each).items()}
         own = lent or Workshop(self.assignment, settings.layers, (self.assignment, *earlier), device=settings.device)
         self._workshop = replace(own, stubs=stubs)
         self._earlier = {
-            each.id: Pipeline(_settings_for(each, settings), self._workshop.beside(each)) for each in earlier
+            each.id: type(self)(_settings_for(each, settings), self._workshop.beside(each)) for each in earlier
         }
         self._rounds = Rounds(self.assignment, self._ledger, [each.folder for each in earlier])
         self._check_files: CheckFiles | None = None
@@ -108,6 +108,9 @@ class Pipeline:
         if gc.get_freeze_count():  # else all there is comes from imports, where to look for garbage costs 0.3 s
             gc.collect()
         gc.freeze()  # torch's half a million objects live as long as we do: no collection need look at them again
+
+    def _ledger_at(self, root: Path) -> Ledger:
+        return Ledger(root)
 
     def train_regardless(self, job: Job) -> tuple[CheckResult, ...]:
         """Return the results of the checks that train as if all that they need had passed, to calibrate.
@@ -132,12 +135,12 @@ class Pipeline:
         on a busy machine can make it wait.
         """
         if job.submission.problem:
-            return grade(self.assignment, job.submission, (), self._run_info(job))
+            return grade(self.assignment, job.submission, (), self.run_info(job))
         results, work = self._results(job, None)
         diagnosed = tuple(results.values())
         if work.unsettled is None:  # else nothing was measured, and there is nothing to diagnose
             diagnosed = self._rounds.diagnosed(results, self._kept(job, work).keys(results))
-        graded = grade(self.assignment, job.submission, diagnosed, self._run_info(job))
+        graded = grade(self.assignment, job.submission, diagnosed, self.run_info(job))
         return with_earlier(graded, work.parts, work.ours)
 
     def earlier_work(self, job: Job, used: BuildsOn) -> EarlierWork:
@@ -189,7 +192,7 @@ class Pipeline:
             except (StudentFault, WireError, SandboxError) as error:
                 if (without := self._without_own(job, work, error)) is not None:
                     return self._measured(job, wanted, without)
-                failed = [_in_cells(each, job.submission) for each in _all_fail(bench, error)]
+                failed = [_in_cells(each, job.submission) for each in all_fail(bench, error)]
                 results |= {each.id: each for each in failed}
                 if job.alone or not waited(failed[0]):
                     kept.keep_import(failed[0])
@@ -223,7 +226,8 @@ class Pipeline:
             return None
         return without
 
-    def _run_info(self, job: Job) -> RunInfo:
+    def run_info(self, job: Job) -> RunInfo:
+        """How and with what a job is graded, as results say it."""
         used, own = self.settings, (torch.__version__, __version__, fingerprint(job.secret))
         return RunInfo(used.confinement, used.layers, used.missing, named(used.device, used.cards), *own)
 
@@ -279,19 +283,3 @@ def _in_cells(result: CheckResult, submission: Submission) -> CheckResult:
         return result
     words = {name: in_cells(getattr(result.finding, name), submission.files) for name in ("message", "where", "detail")}
     return replace(result, finding=replace(result.finding, **words))
-
-
-def _all_fail(bench: Bench, error: StudentFault | WireError | SandboxError) -> list[CheckResult]:
-    """A result for every check that is to be run."""
-    problem, assignment = problem_of(error), bench.assignment
-    ours = problem.outcome is Outcome.GRADER_ERROR
-    words = problem.finding.message if ours else why_not_imported(assignment.files[0], error)
-    unsettled = ours or (problem.finding.kind == "waited" and not bench.alone)
-    finding = Finding(
-        problem.finding.kind if unsettled else "loading", words, problem.finding.where, detail=problem.finding.detail
-    )
-    return [
-        CheckResult(check.id, problem.outcome, 0, check.points, finding)
-        for check in assignment.checks
-        if bench.runs(check.id)
-    ]

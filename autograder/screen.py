@@ -13,11 +13,12 @@ from typing import TYPE_CHECKING, Any
 from pydantic import TypeAdapter
 from rich.console import Console
 from rich.markup import escape as escape_markup
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
+from rich.progress import Progress, TaskID
 from rich.table import Table
 
 from autograder.grading import is_provisional
 from autograder.names import json_on_a_terminal
+from autograder.progress import bar, faults_in_words, line, now_in_words
 from autograder.records import Assignment, Diagnosis, Grade, Outcome
 from autograder.sandbox.faults import printable
 from autograder.wording import SOURCE, Wording, wording_in
@@ -50,10 +51,15 @@ def escape(text: str) -> str:
 
 
 class Screen:
-    """Prints for people, or JSON for machines; progress goes to stderr."""
+    """Prints for people, or JSON for machines; progress goes to stderr.
 
-    def __init__(self, *, as_json: bool = False, wording: Wording | None = None) -> None:
+    Quiet, each grade is one line of JSON as soon as it stands, and there is nothing else but what is wrong.
+    """
+
+    def __init__(self, *, as_json: bool = False, quiet: bool = False, wording: Wording | None = None) -> None:
         self._json = as_json
+        self._quiet = quiet
+        self._faults = 0
         self._wording = wording or wording_in(SOURCE)
         self._console = Console(highlight=False)
         self._errors = Console(stderr=True, highlight=False)
@@ -71,21 +77,23 @@ class Screen:
             self._errors.print(
                 f"[bold yellow]best effort:[/] not confined as it should be; missing {escape('; '.join(missing))}"
             )
-        columns = (
-            TextColumn("{task.description}"),
-            BarColumn(),
-            MofNCompleteColumn(),
-            TimeRemainingColumn(),
-            TextColumn("{task.fields[last]}"),
-        )
-        with Progress(*columns, console=self._errors, disable=not self._errors.is_terminal) as self._progress:
-            self._task = self._progress.add_task(assignment.id, total=total, last="")
+        self._faults = 0
+        with bar(self._errors, shown=self._errors.is_terminal and not self._quiet) as self._progress:
+            self._task = self._progress.add_task(assignment.id, total=total, faults="", now="", last="")
             yield
         self._progress = None
 
     def advance(self, grade: Grade) -> None:
         """One submission is graded."""
+        if self._quiet:
+            click_echo(line(grade))
+        self._faults += bool(grade.needs_human)
         self._step(f"{grade.student} {grade.score}/{grade.out_of}")
+
+    def running(self, students: Sequence[str]) -> None:
+        """These are being graded now."""
+        if self._progress is not None and self._task is not None:
+            self._progress.update(self._task, now=escape(now_in_words(students)))
 
     def advance_page(self, name: str) -> None:
         """One page is written."""
@@ -115,12 +123,13 @@ class Screen:
 
     def _step(self, words: str) -> None:
         if self._progress is not None and self._task is not None:
-            self._progress.update(self._task, advance=1, last=escape(words))
+            self._progress.update(self._task, advance=1, last=escape(words), faults=faults_in_words(self._faults))
 
     def grades(self, assignment: Assignment, grades: Sequence[Grade], folder: Path) -> None:
         """Print one line a submission: score, what went wrong, what a human must look at."""
         if self._json:
             self._dump(grades)
+        if self._json or self._quiet:
             return
         table = Table(title=escape(f"{assignment.title} ({assignment.id})"))
         for name, style in (
@@ -233,6 +242,7 @@ class Screen:
 def click_echo(text: str) -> None:
     """Write data to stdout: JSON."""
     sys.stdout.write(json_on_a_terminal(text) + "\n")
+    sys.stdout.flush()  # whoever follows a night's run through a pipe sees each line
 
 
 def _row(grade: Grade) -> tuple[str, ...]:

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from click.testing import CliRunner, Result
 
-from autograder import __version__
+from autograder import __version__, proving
 from autograder.cli import main
 from autograder.desk import Desk
 from autograder.records import Confinement
@@ -110,6 +110,12 @@ print([name for name in ('torch', 'numpy', 'rich', 'pytest', 'pydantic') if name
         (("grade", "t1_tiny", "no_such_folder"), "no_such_folder"),
         (("grade", "t1_tiny"), "SUBMISSIONS"),
         (("grade", "t1_tiny", ".", "--jobs", "0"), "--jobs"),
+        (("grade", "t1_tiny", ".", "--quiet", "--json"), "leave out --json"),
+        (("grade", "t1_tiny", ".", "--since", "soon"), "--since soon is no moment"),
+        (("grade", "t1_tiny", ".", "--cluster", "tcp://10.0.0.1:8786"), "unencrypted"),
+        (("grade", "t1_tiny", ".", "--cluster", "here"), "is no address"),
+        (("grade", "t1_tiny", ".", "--cluster-ca", "ca.pem"), "go with --cluster"),
+        (("grade", "t1_tiny", ".", "--cluster", "tls://a:1", "--jobs", "2"), "--jobs is for this machine"),
         (("grade", "t1_tiny", ".", "--sandbox", "none"), "--sandbox"),
         (("grade", "t1_tiny", ".", "--speed"), "--speed"),
         (("grdae",), "grdae"),
@@ -270,6 +276,21 @@ def test_a_class_is_graded_and_kept(
 
 
 @linux
+def test_a_night_run_is_a_line_of_json_for_each(typed: Type, submissions: Path, tiny_course: Path, lent: None) -> None:
+    """`--quiet` says nothing else on stdout; with `--since` only what is new is graded, and nobody is no error."""
+    words = ("grade", "t1_tiny", submissions, "--sandbox", "best-effort", "--jobs", "1", "--quiet")
+    said = typed(*words, "--since", "1d")
+    lines = [json.loads(line) for line in said.stdout.splitlines()]
+    assert {line["student"]: line["score"] for line in lines} == {"ada": 100, "bo": 90, "eun": 0}
+    later = typed(*words, "--since", "2099-01-01")
+    assert (later.exit_code, later.stdout) == (0, "")
+    assert "since 2099-01-01 00:00 +0900: 0 of 3" in later.stderr
+    (submissions / "bo.py").write_text((submissions / "ada" / "tiny.py").read_text() + "# mended\n")
+    (changed,) = typed(*words, "--since", "2099-01-01").stdout.splitlines()
+    assert (json.loads(changed)["student"], json.loads(changed)["score"]) == ("bo", 100)
+
+
+@linux
 def test_a_fault_of_the_grader_is_the_exit_code(
     typed: Type,
     submissions: Path,
@@ -347,13 +368,13 @@ def test_an_audit_that_does_not_hold_exits_with_one(
     """Every assignment is audited, by default all of them; one fault in any is the exit code."""
     seen: list[tuple[str, int, bool]] = []
 
-    def audit(self: Desk, rounds: int, only: tuple[str, ...], screen: object, *, prove: bool) -> bool:
-        seen.append((self.assignment.id, rounds, prove))
+    def prove(desk: Desk, rounds: int, only: tuple[str, ...], screen: object, *, write: bool) -> bool:
+        seen.append((desk.assignment.id, rounds, write))
         assert only == ()
         assert screen is not None
         return holds
 
-    monkeypatch.setattr(Desk, "audit", audit)
+    monkeypatch.setattr(proving, "prove", prove)
     assert typed("audit", "--sandbox", "best-effort").exit_code == code
     assert typed("audit", "t1_tiny", "t1_tiny", "--rounds", "3", "--sandbox", "best-effort").exit_code == code
     assert typed("audit", "--prove", "--sandbox", "best-effort").exit_code == code

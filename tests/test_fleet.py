@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable
+from concurrent.futures import Future
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -50,12 +52,17 @@ def test_two_processes_give_the_grades_of_one(
     monkeypatch.setenv("TMPDIR", str(scratch))
     settings = replace(desk.pipeline().settings, ledger=tmp_path / "two")
     together: dict[str, Grade] = {}
-    fleet.grade_all(settings, jobs, 2, lambda job, grade: together.update({job.submission.student: grade}))
+    heard: list[list[str]] = []
+    keep = {"running": lambda now: heard.append(list(now))}
+    fleet.grade_all(settings, jobs, 2, lambda job, grade: together.update({job.submission.student: grade}), **keep)
     assert {name: without_timings(grade) for name, grade in together.items()} == {
         name: without_timings(grade) for name, grade in alone.items()
     }
     assert [alone[name].score for name in sources] == [100, 90, 0]
     assert not list(scratch.glob("autograder-*"))
+    assert heard[0] == ["ada", "bo"], "two at a time, and it is said who"
+    assert max(map(len, heard)) == 2
+    assert heard[-1] == []
 
 
 # --- the order of things ---------------------------------------------------------------------------------------------
@@ -138,3 +145,55 @@ def test_an_interrupt_closes_the_sandbox(pipelines: list[FakePipeline], tmp_path
     with pytest.raises(KeyboardInterrupt):
         graded(tmp_path, "quick", "ill", "last")
     assert pipelines[0].closed
+
+
+# --- memory ----------------------------------------------------------------------------------------------------------
+
+
+class SlowPool:
+    """An executor whose submissions finish two looks after they began."""
+
+    at_most = 0
+
+    def __init__(self, *_: object) -> None:
+        self.at_work: list[Future[Grade]] = []
+        self.looks = 0
+
+    def submit(self, _: object, __: object, job: Job) -> Future[Grade]:
+        """Begin."""
+        future: Future[Grade] = Future()
+        self.at_work.append(future)
+        future.job = job  # type: ignore[attr-defined]
+        type(self).at_most = max(self.at_most, len(self.at_work))
+        return future
+
+    def wait(self, futures: dict[Future[Grade], Job], *_: object) -> Any:
+        """Finish the oldest with every second look."""
+        self.looks += 1
+        if futures and self.looks % 2:
+            future = self.at_work.pop(0)
+            name = future.job.submission.student  # type: ignore[attr-defined]
+            passed = CheckResult("a", Outcome.PASSED, 1, 1)
+            future.set_result(Grade(name, "t", 1, 1, (passed,), (), (), RUN, "d"))
+        return SimpleNamespace(done={future for future in futures if future.done()})
+
+    def shutdown(self, **_: object) -> None:
+        """Nothing to end."""
+
+
+@pytest.mark.parametrize(("free_mb", "at_most"), [(None, 3), (5_000, 3), (900, 1)])
+def test_nothing_is_started_that_does_not_fit(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, free_mb: int | None, at_most: int
+) -> None:
+    """Beside others a submission starts only where its memory is free; one is always graded, so all are in the end."""
+    pool = SlowPool()
+    SlowPool.at_most = 0
+    monkeypatch.setattr(fleet, "ProcessPoolExecutor", lambda *_: pool)
+    monkeypatch.setattr(fleet, "wait", pool.wait)
+    monkeypatch.setattr(fleet.memory, "available_mb", lambda: free_mb)
+    settings = Settings(tmp_path, Confinement.BEST_EFFORT, (), (), tmp_path, "0", memory_mb=1000)
+    jobs = [Job(Submission(str(number), "t", {}), SECRET) for number in range(6)]
+    done: list[str] = []
+    fleet.grade_all(settings, jobs, 3, lambda _, grade: done.append(grade.student))
+    assert sorted(done) == list("012345")
+    assert SlowPool.at_most == at_most

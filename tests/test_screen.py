@@ -125,6 +125,51 @@ def test_progress_shows_names_as_they_are() -> None:
     assert "\x1b]0;title" not in out
 
 
+def test_progress_says_who_is_graded_and_what_went_wrong() -> None:
+    """Rate, faults for a person, and names, of which a cluster has too many for a line."""
+    screen = Screen()
+    shown = io.StringIO()
+    screen._errors = Console(file=shown, force_terminal=True, width=200, highlight=False)
+    with screen.progress(ASSIGNMENT, 3, ()):
+        screen.running(["kim", "[b]lee"])
+        screen.advance(grade("ada"))
+        screen.running(list("abcdefg"))
+        screen.advance(replace(grade("bo"), needs_human=("test_a",)))
+    out = shown.getvalue()
+    assert "now: kim, [b]lee" in out or "now: a, b, c, d and 3 more" in out
+    assert "now: a, b, c, d and 3 more" in out
+    assert "1 for a person" in out
+    assert "/min" in out
+    assert "2/3" in out
+
+
+def test_quiet_is_a_line_for_each(capsys: pytest.CaptureFixture[str]) -> None:
+    """As soon as it is graded, and at the end neither a table nor the whole grades."""
+    screen = Screen(quiet=True)
+    with screen.progress(ASSIGNMENT, 2, ()):
+        screen.advance(grade("ada"))
+        first = capsys.readouterr()
+        screen.advance(grade("bo\x1b[31m", failed(PAINT)))
+    screen.grades(ASSIGNMENT, [grade("ada")], Path("results"))
+    second = capsys.readouterr()
+    assert first.err + second.err == ""
+    assert json.loads(first.out) == {
+        "student": "ada",
+        "assignment": "t1_tiny",
+        "score": 10,
+        "out_of": 10,
+        "failed": [],
+        "skipped": [],
+        "needs_human": [],
+        "handed_in": None,
+        "attempt": 1,
+        "cpu_s": 0.25,
+    }
+    (line,) = second.out.splitlines()
+    assert json.loads(line)["failed"] == ["test_b"]
+    assert "\x1b" not in line
+
+
 def test_progress_is_silent_where_nobody_watches(capsys: pytest.CaptureFixture[str]) -> None:
     """In a pipe there is no bar; a weak sandbox is said aloud all the same, beside the data."""
     screen = Screen()

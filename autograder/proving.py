@@ -1,0 +1,46 @@
+"""What an author asks of an assignment at the desk: an audit, its proof, and how well its mistakes are named."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from autograder import proof
+from autograder.audit import audit, trials
+from autograder.desk import Desk
+from autograder.errors import UsageError
+from autograder.naming import named_in, naming_trials, write_naming
+from autograder.screen import Screen
+
+AUDIT_LEDGER = Path(".autograder", "audit")
+
+
+def prove(desk: Desk, rounds: int, only: tuple[str, ...], screen: Screen, *, write: bool) -> bool:
+    """Audit the assignment, print its table, and return whether it holds."""
+    chosen = [t for t in trials(desk.assignment, rounds) if not only or t.variant.id in only or t.kind in only]
+    if not chosen:
+        raise UsageError(f"{desk.assignment.id} has no program called {', '.join(only)}")
+    settings = desk.settings(AUDIT_LEDGER)
+    with screen.progress(desk.assignment, len(chosen), desk.missing):
+        verdicts = audit(settings, desk.assignment, chosen, desk.workers, screen.advance_audit)
+    screen.audit(desk.assignment, verdicts)
+    fine = not any(verdict.fault for verdict in verdicts)
+    if write:
+        calibrated = proof.calibrate(settings, desk.assignment, verdicts, screen.advance_calibration)
+        screen.calibration(calibrated)
+        fine = fine and not any(each.fault for each in calibrated)
+        path = proof.write(desk.root, desk.assignment, verdicts, calibrated, settings)
+        screen.say(f"figures written to {path}")
+    return fine
+
+
+def name(desk: Desk, only: tuple[str, ...], screen: Screen) -> bool:
+    """Plant every mistake and random pairs, write how they are named, and return whether all were caught."""
+    chosen = [trial for trial in naming_trials(desk.assignment) if not only or trial.variant.id in only]
+    settings = desk.settings(AUDIT_LEDGER)
+    with screen.progress(desk.assignment, len(chosen), desk.missing):
+        verdicts = audit(settings, desk.assignment, chosen, desk.workers, screen.advance_audit)
+    found = named_in(verdicts)
+    screen.naming(desk.assignment, found)
+    if not only:
+        screen.say(f"figures written to {write_naming(desk.root, desk.assignment, found)}")
+    return not any(verdict.fault for verdict in verdicts)
