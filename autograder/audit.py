@@ -17,6 +17,9 @@ from autograder.pipeline import Job, Settings
 from autograder.records import Assignment, Diagnosis, Grade, Outcome
 from autograder.variants import Variant, as_submission, cheats, fair_play, lazy_students, mistakes, solution, stub
 
+SHORT_TRAINING_S = 20
+"""CPU seconds that a check of a few steps of training may take at most."""
+
 
 class Kind(StrEnum):
     """What a trial is to show."""
@@ -84,15 +87,20 @@ def audit(
     chosen: Sequence[Trial],
     workers: int,
     done: Callable[[Verdict], None],
+    *,
+    as_in_class: bool = False,
 ) -> tuple[Verdict, ...]:
-    """Grade the chosen trials and return what each showed; `done` hears of each as it stands."""
+    """Grade the chosen trials and return what each showed; `done` hears of each as it stands.
+
+    Mistakes are tried on the checks that are to catch them; `as_in_class` on all that do not train for long.
+    """
     verdicts: list[Verdict] = []
     by_name = {f"{trial.kind.replace(' ', '-')}.{trial.variant.id}.{trial.round}": trial for trial in chosen}
     jobs = [
         Job(
             as_submission(assignment, name, trial.variant.files),
             audit_secret(trial.round),
-            untried=_untold(assignment, trial),
+            untried=_untold(assignment, trial, as_in_class=as_in_class),
         )
         for name, trial in by_name.items()
     ]
@@ -105,15 +113,17 @@ def audit(
     return tuple(verdicts)
 
 
-def _untold(assignment: Assignment, trial: Trial) -> frozenset[str]:
+def _untold(assignment: Assignment, trial: Trial, *, as_in_class: bool) -> frozenset[str]:
     """The checks that tell nothing about a mistake: `caught_by` does not name them, nor does what it names need them.
 
-    They are most of what an audit would cost. What training shows is calibrated apart (see proof.py).
+    They are most of what an audit would cost. What training shows is calibrated apart (see proof.py). `as_in_class`
+    only those of them are left out that train for long.
     """
     if trial.kind not in (Kind.MISTAKE, Kind.PAIR) or not trial.variant.caught_by:
         return frozenset()
     told = {*trial.variant.caught_by, *decisive(assignment, trial.variant.caught_by)}
-    return frozenset(check.id for check in assignment.checks) - told
+    left_out = (c for c in assignment.checks if not as_in_class or (c.trains_cpu_s or 0) > SHORT_TRAINING_S)
+    return frozenset(check.id for check in left_out) - told
 
 
 def audit_secret(number: int) -> bytes:

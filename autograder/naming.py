@@ -2,6 +2,10 @@
 
 A mistake counts as named where the replay of a failed check gives its answers and the diagnosis puts it first, alone or
 before others that answer alike. Of a pair, each mistake may be named by a check of its own or both together by one.
+
+Each is tried on the checks that are to catch it. A mistake that is not first there is tried once more on all checks, as
+in a class: what passes speaks against others. What is still behind another one answers as that does on every call of
+every check that failed; it is listed with those checks.
 """
 
 from __future__ import annotations
@@ -55,6 +59,21 @@ def _is_python(content: bytes) -> bool:
     return True
 
 
+def unclear_among(verdicts: Sequence[Verdict]) -> tuple[Trial, ...]:
+    """Return the trials of single mistakes that were not named first."""
+    return tuple(v.trial for v in verdicts if v.trial.kind is Kind.MISTAKE and not _is_first(v))
+
+
+def seen_again(verdicts: Sequence[Verdict], again: Sequence[Verdict]) -> tuple[Verdict, ...]:
+    """Return the verdicts, those that were made again in the place of the first ones."""
+    newer = {v.trial.variant.id: v for v in again}
+    return tuple(newer.get(v.trial.variant.id, v) if v.trial.kind is Kind.MISTAKE else v for v in verdicts)
+
+
+def _is_first(verdict: Verdict) -> bool:
+    return verdict.named in ("alone", "first")
+
+
 @dataclass(frozen=True, slots=True)
 class Naming:
     """How the mistakes of one assignment are named."""
@@ -86,11 +105,11 @@ def named_in(verdicts: Sequence[Verdict]) -> Naming:
     hits = {v.trial.variant.id: _found(v) & set(v.trial.variant.id.split(JOINT)) for v in pairs}
     return Naming(
         mistakes=len(alone),
-        first=sum(v.named in ("alone", "first") for v in alone),
+        first=sum(map(_is_first, alone)),
         behind={
-            v.trial.variant.id: {"how": v.named or "not named", "instead": _instead(v)}
+            v.trial.variant.id: {"how": v.named or "not named", "instead": _instead(v), "why": _why(v)}
             for v in alone
-            if v.named not in ("alone", "first")
+            if not _is_first(v)
         },
         pairs=len(pairs),
         one_of_pair=sum(bool(found) for found in hits.values()),
@@ -107,6 +126,20 @@ def _found(verdict: Verdict) -> set[str]:
 def _instead(verdict: Verdict) -> Mapping[str, int]:
     """A row of the confusion matrix: what was named, and by how many checks."""
     return Counter(JOINT.join(found.mistakes) for found in verdict.exact)
+
+
+def _why(verdict: Verdict) -> str:
+    """Why a mistake is not the first one that is named."""
+    id_ = verdict.trial.variant.id
+    alike = [r for r in verdict.grade.results if (d := r.diagnosis) and d.exact and id_ in d.also]
+    if not alike:
+        return "no answer of a failed check differs from the solution's in a way that the mistake explains"
+    calls = sum(r.diagnosis.calls for r in alike if r.diagnosis)
+    others = dict.fromkeys(id_ for r in alike if r.diagnosis for id_ in r.diagnosis.mistakes)
+    checks = ", ".join(r.id for r in alike)
+    return (
+        f"answers as {' and '.join(others)} on all {calls} calls of {checks}, and no check that passed tells them apart"
+    )
 
 
 def _share(part: int, whole: int) -> str:

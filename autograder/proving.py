@@ -8,7 +8,7 @@ from autograder import proof
 from autograder.audit import audit, trials
 from autograder.desk import Desk
 from autograder.errors import UsageError
-from autograder.naming import named_in, naming_trials, write_naming
+from autograder.naming import named_in, naming_trials, seen_again, unclear_among, write_naming
 from autograder.screen import Screen
 
 AUDIT_LEDGER = Path(".autograder", "audit")
@@ -39,6 +39,10 @@ def name(desk: Desk, only: tuple[str, ...], screen: Screen) -> bool:
     settings = desk.settings(AUDIT_LEDGER)
     with screen.progress(desk.assignment, len(chosen), desk.missing):
         verdicts = audit(settings, desk.assignment, chosen, desk.workers, screen.advance_audit)
+    if unclear := unclear_among(verdicts):
+        with screen.progress(desk.assignment, len(unclear), desk.missing):
+            again = audit(settings, desk.assignment, unclear, desk.workers, screen.advance_audit, as_in_class=True)
+        verdicts = seen_again(verdicts, again)
     found = named_in(verdicts)
     screen.naming(desk.assignment, found)
     if not only:

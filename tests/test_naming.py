@@ -11,7 +11,15 @@ import pytest
 from autograder.audit import Kind, Trial, Verdict
 from autograder.audit import verdict as judged
 from autograder.course import load_assignment
-from autograder.naming import Naming, named_in, naming_trials, random_pairs, write_naming
+from autograder.naming import (
+    Naming,
+    named_in,
+    naming_trials,
+    random_pairs,
+    seen_again,
+    unclear_among,
+    write_naming,
+)
 from autograder.proof import digest
 from autograder.records import (
     Assignment,
@@ -82,10 +90,23 @@ def test_only_what_a_diagnosis_puts_first_counts() -> None:
         ]
     )
     assert (found.mistakes, found.first) == (4, 2)
-    assert found.behind == {"c": {"how": "listed", "instead": {"a": 2}}, "d": {"how": "not named", "instead": {}}}
+    assert {id_: (row["how"], row["instead"]) for id_, row in found.behind.items()} == {
+        "c": ("listed", {"a": 2}),
+        "d": ("not named", {}),
+    }
+    assert found.behind["c"]["why"].startswith("answers as a on all 3 calls of test_0")
     assert (found.pairs, found.one_of_pair, found.both_of_pair) == (3, 2, 1)
     assert found.missed == {"a + c": ("a", "d"), "a + d": ("c",)}
     assert "2 of 4 mistakes (50%)" in found.in_words()
+
+
+def test_who_was_not_first_is_looked_at_again() -> None:
+    """As in a class, on all checks; the second verdict counts. Pairs are left as they are."""
+    one, two = trial(Kind.MISTAKE, "a", named("a")), trial(Kind.MISTAKE, "c", named("a", also=("c",)))
+    pair = trial(Kind.PAIR, "a + c", named("a"))
+    assert unclear_among([one, two, pair]) == (two.trial,)
+    again = trial(Kind.MISTAKE, "c", named("c"))
+    assert seen_again([one, two, pair], [again]) == (one, again, pair)
 
 
 def test_a_pair_is_caught_when_any_check_catches_it() -> None:

@@ -18,6 +18,12 @@ FEW = 16
 """Of so few random values nothing can be said."""
 MANY = 1000
 """So many drawn numbers are compared by how often each comes up: who draws in another way draws other ones."""
+OFTEN = 5
+"""So often, on average, each kind of draw must have come up for that to say anything."""
+LARGEST = 2**53
+"""Whole numbers up to here are floats, too."""
+LITERALLY = 1e-6
+"""So close, as a part of their size or at all, are numbers that were drawn in the same way."""
 DEVIATIONS = 6.0
 """How far two counts of draws from one law may lie apart, in standard deviations of their chi-squared distance."""
 
@@ -33,6 +39,10 @@ class Stayed:
 class Placeholders:
     """Reads frames without having what their handles stand for."""
 
+    def __init__(self) -> None:
+        self.met: list[Stayed] = []
+        """The placeholders that were given so far."""
+
     def put(self, value: object) -> wire.Json:
         """A placeholder as it was read."""
         assert isinstance(value, Stayed)
@@ -41,7 +51,8 @@ class Placeholders:
     def get(self, document: wire.Json) -> Stayed:
         """The placeholder of a handle."""
         values = document.get("values") if isinstance(document, dict) else None
-        return Stayed(document["id"], tuple(values) if isinstance(values, list) else None)
+        self.met.append(Stayed(document["id"], tuple(values) if isinstance(values, list) else None))
+        return self.met[-1]
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,9 +63,11 @@ class Agreement:
     """Largest difference of two numbers, as a part of the largest number in either answer."""
     pairs: tuple[tuple[Stayed, Any], ...]
     """What stayed on the one side, with what stands in its place on the other."""
+    literal: bool = True
+    """Whether also those numbers are the same of which only the law counts: both sides draw in the same way."""
 
 
-APART = Agreement(math.inf, ())
+APART = Agreement(math.inf, (), literal=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +103,7 @@ def agreement(operation: str, one: Mapping[str, Any], other: Mapping[str, Any], 
             walk.documents(one, other)
     except _Apart:
         return APART
-    return Agreement(walk.distance(), tuple(walk.pairs))
+    return Agreement(walk.distance(), tuple(walk.pairs), walk.literal)
 
 
 class _Walk:
@@ -98,6 +111,7 @@ class _Walk:
 
     def __init__(self, terms: Terms) -> None:
         self.pairs: list[tuple[Stayed, Any]] = []
+        self.literal = True
         self._terms = terms
         self._masks: Iterator[Tensor | None] = iter(())
         self._difference = 0.0
@@ -159,6 +173,8 @@ class _Walk:
                 self.numbers(theirs, ours)
             elif not _of_one_law(theirs, ours):
                 raise _Apart
+            else:
+                self.literal = self.literal and torch.allclose(theirs.double(), ours.double(), LITERALLY, LITERALLY)
 
     def values(self, one: Any, other: Any) -> None:
         if isinstance(one, Stayed):
@@ -175,9 +191,16 @@ class _Walk:
                 raise _Apart
             for key in other:
                 self.values(one[key], other[key])
+        else:
+            self.leaves(one, other)
+
+    def leaves(self, one: Any, other: Any) -> None:
+        if type(one) is int and type(other) is int and max(abs(one), abs(other)) <= LARGEST:  # lists of ids are long
+            self._difference = max(self._difference, abs(one - other))
+            self._size = max(self._size, abs(one), abs(other))
         elif _is_number(one) and _is_number(other):
             self.numbers(torch.as_tensor(one), torch.as_tensor(other))
-        elif one != other:
+        elif not _equal(one, other):
             raise _Apart
 
     def stayed(self, one: Stayed, other: Any) -> None:
@@ -189,10 +212,13 @@ class _Walk:
         self.pairs.append((one, other))
 
     def numbers(self, one: Tensor, other: Tensor) -> None:
-        if one.shape != other.shape or one.is_floating_point() != other.is_floating_point():
+        if one.shape != other.shape or _kind(one) != _kind(other):
             raise _Apart
         mask = next(self._masks, None) if one.is_floating_point() else None
-        if one.numel() == 0 or self._of_one_draw(one, other):
+        if one.numel() == 0:
+            return
+        if self._of_one_draw(one, other):
+            self.literal = self.literal and torch.equal(one, other)
             return
         theirs = _counting(one, mask)
         if one.dtype == other.dtype and torch.equal(one, other):  # most mistakes leave most answers as they are
@@ -201,6 +227,11 @@ class _Walk:
                 self._size = max(self._size, largest)
                 return
         ours = _counting(other, mask)
+        furthest = float((theirs - ours).abs().max())
+        if math.isfinite(furthest):
+            self._difference = max(self._difference, furthest)
+            self._size = max(self._size, *(float(side.abs().max()) for side in (theirs, ours)))
+            return
         finite = theirs.isfinite() & ours.isfinite()
         same = (theirs == ours) | (theirs.isnan() & ours.isnan())
         if not bool((finite | same).all()):
@@ -216,6 +247,8 @@ class _Walk:
         both = torch.cat([one.reshape(len(one), -1), other.reshape(len(other), -1)]).long()
         _, place = torch.unique(both, dim=0, return_inverse=True)
         kinds = int(place.max()) + 1
+        if len(one) < OFTEN * kinds:  # rows of which each comes up once are compared as they are
+            return False
         theirs, ours = (
             place[half].bincount(minlength=kinds).double() for half in (slice(len(one)), slice(len(one), None))
         )
@@ -251,6 +284,16 @@ def _parts(value: Any) -> list[Any] | None:
     if isinstance(value, Stayed):
         return None if value.values is None else list(value.values)
     return list(value) if isinstance(value, tuple | list) else None
+
+
+def _equal(one: object, other: object) -> bool:
+    """Whether two other values are the same; a generator comes back as whoever was given it pleases."""
+    return one == other or (isinstance(one, torch.Generator) and isinstance(other, torch.Generator))
+
+
+def _kind(value: Tensor) -> tuple[bool, bool]:
+    """Whether these are real numbers, or True and False; else they are whole numbers."""
+    return value.is_floating_point(), value.dtype is torch.bool
 
 
 def _is_number(value: object) -> bool:

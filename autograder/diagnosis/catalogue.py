@@ -11,6 +11,11 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import ModuleType
 
+import torch
+
+from autograder.checks.case import default_dtype
+from autograder.checks.known_answers import KnownAnswers
+from autograder.diagnosis.touched import Part, Running, changed_by
 from autograder.records import Assignment
 from autograder.sandbox import loading, standins
 from autograder.sandbox.ban_plan import prepare
@@ -24,29 +29,48 @@ class Catalogue:
     def __init__(self, assignment: Assignment, earlier: Sequence[Path] = ()) -> None:
         self.assignment = assignment
         self.mistakes: Mapping[str, Variant] = {each.id: each for each in mistakes(assignment) if each.files}
-        self._earlier = earlier
+        self.folders = (assignment.folder, *earlier)
+        """Where the solution's files and those of earlier assignments lie."""
+        self._earlier = loading.Apart(earlier)
+        self._sources = {
+            path.name: path.read_text(encoding="utf-8")
+            for folder in reversed(self.folders)
+            for path in folder.glob("*.py")
+        }
+        self._own = frozenset(assignment.files)
         self.folder = Path(tempfile.mkdtemp(prefix="autograder-mistakes-"))
         self._clear_away = weakref.finalize(self, shutil.rmtree, self.folder, ignore_errors=True)
+        self.answers = KnownAnswers()
+        """What they answered: forty students with one mistake are asked the same."""
         self._modules: dict[tuple[str, tuple[str, ...]], ModuleType] = {}
         self._broken: set[str] = set()
+        self._changed: dict[str, frozenset[Part] | None] = {}
+        self._while_imported: frozenset[Part] = frozenset()
         self._bans = Bans(prepare(()))
         described = [(each.id, each.edits, each.caught_by) for each in self.mistakes.values()]
         self.version = hashlib.sha256(repr(described).encode()).hexdigest()
 
     def reference(self, stand_ins: tuple[str, ...]) -> ModuleType:
         """Return the solution, with stand-ins set."""
-        module = self._module("", self.assignment.folder, stand_ins)
+        running = Running(self.folders)
+        with running.watched():
+            module = self._module("", self.assignment.folder, stand_ins)
+        self._while_imported |= running.first.keys()
         assert module is not None  # a solution that cannot be imported has ended the run long before
         return module
 
-    def mistake(self, id_: str, stand_ins: tuple[str, ...]) -> ModuleType | None:
-        """Return the solution with one mistake in it; None where that cannot be imported."""
-        return self._made(id_, self.mistakes[id_].files, stand_ins)
+    def made(self, ids: tuple[str, ...], stand_ins: tuple[str, ...]) -> ModuleType | None:
+        """Return the solution with one mistake or two in it; None where that cannot be, or not be imported."""
+        first, *more = (self.mistakes[id_] for id_ in ids)
+        files = paired(self.assignment, first, *more) if more else first.files
+        return None if files is None else self._made("+".join(ids), files, stand_ins)
 
-    def pair(self, first: str, second: str, stand_ins: tuple[str, ...]) -> ModuleType | None:
-        """Return the solution with two mistakes in it; None where their edits do not fit together."""
-        files = paired(self.assignment, self.mistakes[first], self.mistakes[second])
-        return None if files is None else self._made(f"{first}+{second}", files, stand_ins)
+    def changed_by(self, id_: str) -> frozenset[Part] | None:
+        """Return the functions inside which a mistake lies; None where it may change anything."""
+        if id_ not in self._changed:
+            found = changed_by(self.mistakes[id_].edits, self._sources)
+            self._changed[id_] = found if found is not None and found.isdisjoint(self._while_imported) else None
+        return self._changed[id_]
 
     def part_of(self, id_: str) -> str:
         """Return the function (`RNN.forward`) of the solution that a mistake changes first; empty outside of any."""
@@ -59,14 +83,16 @@ class Catalogue:
         if not folder.exists():
             folder.mkdir()
             for file, content in files.items():
-                (folder / file).write_bytes(content)
+                if file in self._own or content.decode() != self._sources[file]:  # others stand where they stood
+                    (folder / file).write_bytes(content)
         return self._module(name, folder, stand_ins)
 
     def _module(self, name: str, folder: Path, stand_ins: tuple[str, ...]) -> ModuleType | None:
         key = (name, stand_ins)
         if key not in self._modules and name not in self._broken:
             try:
-                module = loading.import_apart([folder, *self._earlier], self.assignment.module)
+                with default_dtype(torch.float64), self._earlier:  # which are imported once for all
+                    module = loading.import_apart([folder], self.assignment.module)
             except Exception:  # noqa: BLE001 - a mistake may make the file one that cannot be imported: then it is no match
                 self._broken.add(name)
                 return None

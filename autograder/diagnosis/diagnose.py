@@ -10,13 +10,14 @@ from __future__ import annotations
 import itertools
 import math
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
-from types import ModuleType
+from functools import partial
 
 from autograder.checks.bench import Transcript
 from autograder.diagnosis.catalogue import Catalogue
-from autograder.diagnosis.replay import Asked, distances, read
+from autograder.diagnosis.replay import Asked, Gap, Player, distances, read
+from autograder.diagnosis.touched import Running
 from autograder.records import Diagnosis
 
 EQUAL = 1e-6
@@ -29,8 +30,6 @@ SINGLES_S, PAIRS_S = 8.0, 2.0
 """CPU seconds for single mistakes and for pairs, for each submission: where all is wrong, a diagnosis says little."""
 CANDIDATES = 24
 """Mistakes that are paired with each other: those that explain most by themselves."""
-ALSO = 4
-"""Further mistakes that are listed where several give the same answers."""
 
 
 class Diagnostician:
@@ -58,11 +57,10 @@ class Diagnostician:
         if not sessions or self._rest_s["singles"] <= 0:
             return None
         trial = _Trial(self.catalogue, transcript, sessions, passed)
-        wrong = trial.wrong_calls()
-        if not wrong:  # the failure is in no answer: a statistical check, a shared parameter
+        if trial.all_right:  # the failure is in no answer: a statistical check, a shared parameter
             return None
-        found = self._timed("singles", lambda _: trial.single(wrong))
-        return found or self._timed("pairs", lambda until: trial.pair_or_closest(wrong, until))
+        found = self._timed("singles", lambda _: trial.single())
+        return found or self._timed("pairs", trial.pair_or_closest)
 
     def _timed(self, kind: str, work: Callable[[float], Diagnosis | None]) -> Diagnosis | None:
         until = time.process_time() + self._rest_s[kind]
@@ -87,88 +85,137 @@ class _Trial:
         self._transcript = transcript
         self._sessions = sessions
         self._calls = sum(len(session) for session in sessions)
-
-    def wrong_calls(self) -> list[int]:
+        reference, running = catalogue.reference(transcript.stand_ins), Running(catalogue.folders)
+        player = Player("", lambda: reference, catalogue.folder)
+        with running.watched():
+            self._right = distances(sessions, transcript, player, before=running.now_answers)
+        self._first_run = None if running.blind else running.first
+        self._wrong = [number for number, gap in enumerate(self._right) if gap.distance > EQUAL]
         """Numbers of the calls whose answer is not the reference's."""
-        found = self._replay(self._catalogue.reference(self._transcript.stand_ins))
-        return [number for number, distance in enumerate(found) if distance > EQUAL]
+        self._not_literal = [n for n, gap in enumerate(self._right) if gap.distance > EQUAL or not gap.literal]
+        """The same, where who draws other random numbers answers otherwise, too."""
 
-    def single(self, wrong: Sequence[int]) -> Diagnosis | None:
+    @property
+    def all_right(self) -> bool:
+        """Whether all answers are the reference's, to the last number that was drawn."""
+        return not self._not_literal
+
+    def single(self) -> Diagnosis | None:
         """The mistake that gives all these answers, and others that do."""
-        for limit, likely in ((EQUAL, True), (EQUAL_IN_SINGLE, True), (EQUAL, False)):
-            matches = [id_ for id_ in self._by_relevance(likely=likely) if self._matches(self._module(id_), limit)]
-            if matches:
-                return self._diagnosis((matches[0],), wrong, also=tuple(matches[1 : 1 + ALSO]))
+        limit = EQUAL_IN_SINGLE if self._wrong else EQUAL
+        for likely in (True, False):
+            close = {id_: gaps for id_ in self._by_relevance(likely=likely) if (gaps := self._close(id_, limit))}
+            literal = [id_ for id_, (worst, literal) in close.items() if worst <= EQUAL and literal]
+            by_law = [id_ for id_, (worst, _) in close.items() if worst <= EQUAL and self._wrong]
+            in_single = [id_ for id_ in close if self._wrong and likely]
+            if matches := literal or by_law or in_single:
+                return self._diagnosis((matches[0],), also=tuple(matches[1:]))
         return None
 
-    def pair_or_closest(self, wrong: Sequence[int], until: float) -> Diagnosis | None:
+    def _close(self, id_: str, limit: float) -> tuple[float, bool] | None:
+        """The largest distance to a mistake's answers, and whether it draws alike; None where it answers otherwise."""
+        if not self._may_explain(id_):
+            return None
+        gaps = self._replay((id_,), limit, literally=not self._wrong)
+        worst, literal = max(gap.distance for gap in gaps), all(gap.literal for gap in gaps)
+        return (worst, literal) if worst <= limit and (literal or self._wrong) else None
+
+    def _may_explain(self, id_: str) -> bool:
+        """Whether something that a mistake changes runs before the first wrong answer is given, or in that call."""
+        first = next(iter(self._not_literal), -1)
+        return any(call <= first for call in self._runs_in(id_))
+
+    def _runs_in(self, id_: str) -> list[int]:
+        """The calls in which what a mistake changes runs first; none where no call comes upon it."""
+        changed, first_run = self._catalogue.changed_by(id_), self._first_run
+        if changed is None or first_run is None:
+            return [-1]
+        return [first_run[part] for part in changed if part in first_run]
+
+    def pair_or_closest(self, until: float) -> Diagnosis | None:
         """Two mistakes that together give all these answers; else the mistake whose answers are closest."""
-        right = self._replay(self._catalogue.reference(self._transcript.stand_ins))
-        touching = dict(self._touching(right, until))
-        ranked = sorted(touching, key=lambda id_: _unexplained(touching[id_], wrong, self._calls))
-        for first, second in _in_order_of_promise(ranked[:CANDIDATES]):
+        if not self._wrong:
+            return None
+        touching = dict(self._touching(until))
+        ranked = sorted(touching, key=lambda id_: self._unexplained(touching[id_]))
+        for first, second in _in_order_of_promise(ranked[:CANDIDATES], self._clashes(touching)):
             if time.process_time() > until:
                 break
-            if self._matches(self._catalogue.pair(first, second, self._transcript.stand_ins), EQUAL):
-                return self._diagnosis((first, second), wrong)
+            if self._replay((first, second), EQUAL)[-1].distance <= EQUAL:
+                return self._diagnosis((first, second))
         if not ranked:
             return None
         closest = touching[ranked[0]]
-        if _unexplained(closest, wrong, self._calls) > _unexplained(right, wrong, self._calls):
+        if self._unexplained(closest) > self._unexplained(self._right):
             return None
+        wrong = [gap.distance > EQUAL for gap in closest]
         return replace(
-            self._diagnosis((ranked[0],), wrong),
-            distance=max(min(distance, FARTHEST) for distance in closest),
-            explained=sum(closest[number] <= EQUAL for number in wrong),
-            spoiled=sum(distance > EQUAL for distance in closest) - sum(closest[number] > EQUAL for number in wrong),
+            self._diagnosis((ranked[0],)),
+            distance=max(min(gap.distance, FARTHEST) for gap in closest),
+            explained=sum(not wrong[number] for number in self._wrong),
+            spoiled=sum(wrong) - sum(wrong[number] for number in self._wrong),
         )
 
-    def _touching(self, right: list[float], until: float) -> Iterator[tuple[str, list[float]]]:
+    def _touching(self, until: float) -> Iterator[tuple[str, list[Gap]]]:
         """The mistakes that change an answer, with how far their answers lie; as many as there is time for."""
         for id_ in self._by_relevance():
             if time.process_time() > until:
                 return
-            if (module := self._module(id_)) and (found := self._replay(module)) != right:
+            if self._runs_in(id_) and (found := self._replay((id_,))) != self._right:
                 yield id_, found
 
-    def _diagnosis(self, ids: tuple[str, ...], wrong: Sequence[int], also: tuple[str, ...] = ()) -> Diagnosis:
+    def _clashes(self, touching: Mapping[str, list[Gap]]) -> Callable[[str, str], int]:
+        """How many answers speak against a pair: one of both leaves them alone, the other does not give them."""
+        alone = {
+            id_: [gap == right and math.isfinite(gap.distance) for gap, right in zip(gaps, self._right, strict=True)]
+            for id_, gaps in touching.items()
+        }
+        off = {id_: [gap.distance > EQUAL for gap in gaps] for id_, gaps in touching.items()}
+
+        def clashes(first: str, second: str) -> int:
+            answers = zip(alone[first], alone[second], off[first], off[second], strict=True)
+            return sum((still and amiss) or (silent and wrong) for still, silent, wrong, amiss in answers)
+
+        return clashes
+
+    def _unexplained(self, found: Sequence[Gap]) -> float:
+        """How bad a replay is: 1 for each wrong call that it does not give at all, less for those that it nearly gives.
+
+        A right call that it gets wrong counts as much: whoever made that mistake would have got it wrong, too.
+        """
+        wrong = {*self._wrong}
+        missed = [gap.distance for number, gap in enumerate(found) if number in wrong or gap.distance > EQUAL]
+        return sum(distance / (1 + distance) if math.isfinite(distance) else 1.0 for distance in missed)
+
+    def _diagnosis(self, ids: tuple[str, ...], also: tuple[str, ...] = ()) -> Diagnosis:
         """What explains every answer: one mistake, or two together, and others that would do as well."""
         part, *more = (self._catalogue.part_of(id_) for id_ in (*ids, *also))
-        return Diagnosis(ids, also, self._calls, len(wrong), 0.0, part, more_parts=tuple(more), explained=len(wrong))
+        wrong = len(self._wrong or self._not_literal)
+        return Diagnosis(ids, also, self._calls, wrong, 0.0, part, more_parts=tuple(more), explained=wrong)
 
-    def _by_relevance(self, *, likely: bool = True) -> list[str]:
+    def _by_relevance(self, *, likely: bool | None = None) -> list[str]:
         """The mistakes, those first that the catalogue says this check catches; only likely ones, or only the others.
 
         Unlikely is a mistake that should have failed a check which this submission passed.
         """
         check, known = self._transcript.check, self._catalogue.mistakes
-        chosen = [id_ for id_, each in known.items() if self._passed.isdisjoint(each.caught_by) is likely]
+        chosen = [id_ for id_, each in known.items() if likely in (None, self._passed.isdisjoint(each.caught_by))]
         return sorted(chosen, key=lambda id_: _place(check, known[id_].caught_by))
 
-    def _module(self, id_: str) -> ModuleType | None:
-        return self._catalogue.mistake(id_, self._transcript.stand_ins)
-
-    def _matches(self, module: ModuleType | None, limit: float) -> bool:
-        return module is not None and self._replay(module, limit)[-1] <= limit
-
-    def _replay(self, module: ModuleType, limit: float = math.inf) -> list[float]:
-        return distances(self._sessions, self._transcript, module, self._catalogue.folder, limit)
+    def _replay(self, ids: tuple[str, ...], limit: float = math.inf, *, literally: bool = False) -> list[Gap]:
+        """How far the answers of the solution with these mistakes in it lie from the submission's."""
+        catalogue, transcript = self._catalogue, self._transcript
+        module = partial(catalogue.made, ids, transcript.stand_ins)
+        player = Player("+".join(ids), module, catalogue.folder, catalogue.answers)
+        return distances(self._sessions, transcript, player, limit, literally=literally)
 
 
 def _place(check: str, caught_by: Sequence[str]) -> int:
     return caught_by.index(check) if check in caught_by else len(caught_by) + 100
 
 
-def _unexplained(found: Sequence[float], wrong: Sequence[int], calls: int) -> float:
-    """How bad a replay is: 1 for each wrong call that it does not give at all, less for those that it nearly gives.
-
-    A right call that it gets wrong counts as much: whoever made that mistake would have got it wrong, too.
-    """
-    missed = [found[number] for number in range(calls) if number in wrong or found[number] > EQUAL]
-    return sum(distance / (1 + distance) if math.isfinite(distance) else 1.0 for distance in missed)
-
-
-def _in_order_of_promise(ranked: Sequence[str]) -> Iterator[tuple[str, str]]:
-    """All pairs, those of two promising mistakes first."""
-    numbers = itertools.combinations(range(len(ranked)), 2)
-    return ((ranked[i], ranked[j]) for i, j in sorted(numbers, key=lambda pair: (sum(pair), pair)))
+def _in_order_of_promise(ranked: Sequence[str], clashes: Callable[[str, str], int]) -> Iterator[tuple[str, str]]:
+    """All pairs: those first that fewest answers speak against, and of these the ones of two promising mistakes."""
+    numbers = list(itertools.combinations(range(len(ranked)), 2))
+    order = sorted(numbers, key=lambda pair: (clashes(ranked[pair[0]], ranked[pair[1]]), sum(pair), pair))
+    return ((ranked[i], ranked[j]) for i, j in order)

@@ -17,10 +17,11 @@ from autograder.checks.bench import Transcript
 from autograder.diagnosis import shelf
 from autograder.diagnosis.catalogue import Catalogue
 from autograder.diagnosis.diagnose import Diagnostician
+from autograder.diagnosis.together import together
 from autograder.ledger import Ledger
 from autograder.records import Assignment, CheckResult, Diagnosis, Outcome
 
-VERSION = "2"
+VERSION = "3"
 """Raised when the same transcript and the same catalogue would be diagnosed differently."""
 _DIAGNOSIS: TypeAdapter[Diagnosis | None] = TypeAdapter(Diagnosis | None)
 
@@ -51,10 +52,10 @@ class Rounds:
         passed = frozenset(id_ for id_, result in results.items() if result.outcome is Outcome.PASSED)
         if any(result.outcome is Outcome.FAILED for result in results.values()):
             self._diagnostician.next_submission()
+        failed = [id_ for id_, result in results.items() if result.outcome is Outcome.FAILED]
+        found = together({id_: self._one(keys[id_], passed) for id_ in failed})
         return tuple(
-            replace(result, diagnosis=self._with_hints(self._one(keys[id_], passed)))
-            if result.outcome is Outcome.FAILED
-            else result
+            replace(result, diagnosis=self._with_hints(found[id_])) if id_ in found else result
             for id_, result in results.items()
         )
 

@@ -105,7 +105,8 @@ def make_stub(file: str, text: str, section: Callable[[str], str]) -> str:
         raise ReleaseError(f"{file}: has no `{BEGIN}`; the whole solution would be released")
     tree = _parse(file, text)
     lines, kept, position = text.split("\n"), list[str](), 0
-    owners = [_owner(file, tree, lines, region) for region in found]
+    statements, scopes = [node.lineno for node in ast.walk(tree) if isinstance(node, ast.stmt)], [*_scopes(tree, "")]
+    owners = [_owner(file, statements, scopes, lines, region) for region in found]
     for number, (region, owner) in enumerate(zip(found, owners, strict=True)):
         kept += lines[position : region.begin - 1]
         position = region.end
@@ -134,10 +135,10 @@ def _parse(file: str, text: str, *, of_stub: bool = False) -> ast.Module:
     return tree
 
 
-def _owner(file: str, tree: ast.Module, lines: list[str], region: Region) -> str:
+def _owner(file: str, statements: list[int], scopes: list[tuple[str, _Scope]], lines: list[str], region: Region) -> str:
     """The dotted name of the innermost function around a region; empty where it lies in a module or class body."""
     inside = range(region.begin + 1, region.end)
-    starts = [node.lineno for node in ast.walk(tree) if isinstance(node, ast.stmt) and node.lineno in inside]
+    starts = [line for line in statements if line in inside]
     if not starts:
         raise ReleaseError(f"{file}:{region.begin}: the region holds no statement; remove it or write the solution")
     code = next(line for line in lines[region.begin : region.end] if line.strip() and not line.strip().startswith("#"))
@@ -145,7 +146,7 @@ def _owner(file: str, tree: ast.Module, lines: list[str], region: Region) -> str
         raise ReleaseError(f"{file}:{region.begin}: the marker is not indented as the code in its region")
     around = [
         (node.lineno, name, node)
-        for name, node in _scopes(tree, "")
+        for name, node in scopes
         if node.lineno < region.begin and min(starts) <= (node.end_lineno or 0)
     ]
     if not around:

@@ -15,9 +15,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from autograder.checks.bench import Transcript
+from autograder.checks.known_answers import KnownAnswers
 from autograder.diagnosis import shelf
 from autograder.diagnosis.agree import Stayed, Terms, agreement
-from autograder.diagnosis.replay import MAX_STEPS, distances, read
+from autograder.diagnosis.replay import MAX_STEPS, Player, distances, read
 from autograder.sandbox.remote import Exchange, LocalTransport, Session, train
 from autograder.sandbox.worker import Executor
 
@@ -76,7 +77,7 @@ def replayed(transcript: Transcript, module: ModuleType, folder: Path, limit: fl
     """How far the module's answers lie from those of the transcript."""
     sessions = read(transcript)
     assert sessions is not None
-    return distances(sessions, transcript, module, folder, limit)
+    return [gap.distance for gap in distances(sessions, transcript, Player("m", lambda: module, folder), limit)]
 
 
 def carry(student: Any) -> None:
@@ -108,6 +109,38 @@ def test_objects_are_those_of_the_replaying_module(module_of: ModuleOf) -> None:
     assert replayed(transcript, *module_of(WITH_OBJECTS)) == [0, 0, 0, 0]
     assert [distance > 0 for distance in replayed(transcript, *module_of(wrong))] == [False, False, True, True]
     assert len(replayed(transcript, *module_of(wrong), limit=1e-6)) == 3
+
+
+def test_who_was_asked_the_same_before_is_not_asked_again(module_of: ModuleOf) -> None:
+    """Answers come from memory; from the first question that is new on, the module hears what it has missed."""
+
+    def ask(student: Any, last: float) -> None:
+        counter = student.Counter(torch.ones(2))
+        counter.add(torch.ones(2))
+        counter.add(torch.full((2,), last))
+
+    theirs, memory, made = module_of(WITH_OBJECTS), KnownAnswers(), []
+    module, folder = module_of(WITH_OBJECTS.replace("self.x + y", "self.x + 2 * y"))
+    player = Player("m", lambda: made.append(1) or module, folder, memory)
+    for last, times in ((3.0, 1), (3.0, 1), (5.0, 2)):
+        transcript = recorded(*theirs, lambda student, last=last: ask(student, last))
+        sessions = read(transcript)
+        assert sessions is not None
+        found = distances(sessions, transcript, player)
+        assert found == distances(sessions, transcript, Player("m", lambda: module, folder))
+        assert [gap.distance > 0 for gap in found] == [False, True, True]
+        assert len(made) == times
+    other = Player("n", lambda: theirs[0], folder, memory)
+    assert [gap.distance for gap in distances(sessions, transcript, other)] == [0, 0, 0]
+
+
+def test_what_cannot_be_imported_answers_nothing(module_of: ModuleOf) -> None:
+    """A mistake may make a file that Python cannot read."""
+    transcript = recorded(*module_of(WITH_OBJECTS), lambda student: student.spare().add(1))
+    sessions = read(transcript)
+    assert sessions is not None
+    found = distances(sessions, transcript, Player("m", lambda: None, Path()))
+    assert [gap.distance for gap in found] == [math.inf, math.inf]
 
 
 def test_what_is_not_there_is_infinitely_far(module_of: ModuleOf) -> None:
@@ -150,6 +183,10 @@ ZEROS = torch.zeros(2)
         ("call", {"answer": [ZEROS]}, {"answer": (ZEROS, ZEROS)}, False),
         ("call", {"answer": {"a": 1}}, {"answer": {"b": 1}}, False),
         ("call", {"answer": "a"}, {"answer": "b"}, False),
+        ("call", {"answer": torch.tensor([True])}, {"answer": torch.tensor([1])}, False),
+        ("call", {"answer": [[7, 8], 9]}, {"answer": ([7, 8], 9)}, True),
+        ("call", {"answer": [7, 8]}, {"answer": [7, 9]}, False),
+        ("call", {"answer": torch.Generator()}, {"answer": torch.Generator()}, True),
         ("call", {"answer": Stayed(3, None)}, {"answer": Stayed(8, None)}, True),
         ("call", {"answer": Stayed(3, None)}, {"answer": 8}, False),
         ("call", {"error": {"types": ["ValueError"]}}, {"error": {"types": ["ValueError", "Exception"]}}, True),
@@ -181,6 +218,8 @@ def test_new_parameters_agree_by_their_law() -> None:
         return {"parameters": {"w": weights, **more}, "shared": []}
 
     assert agreement("state", state(1), state(1)).distance == 0
+    assert not agreement("state", state(1), state(1)).literal
+    assert agreement("state", state(1) | (drawn := state(1)), drawn).literal
     assert agreement("state", state(1), state(2)).distance == math.inf
     assert agreement("state", state(1, b=ZEROS), state(1)).distance == math.inf
     both = state(1, v=ZEROS)
@@ -223,6 +262,10 @@ def test_many_draws_are_compared_by_how_often_each_comes_up() -> None:
     assert agreement("call", {"answer": one}, {"answer": other}).distance > 0
     assert agreement("call", {"answer": one}, {"answer": 3 - other}, drawn).distance > 0
     assert agreement("call", {"answer": one[:9]}, {"answer": other[:9]}, drawn).distance > 0
+    rows = [torch.randint(9, (60, 300), generator=source) for _ in range(2)]  # each row comes up once
+    assert agreement("call", {"answer": rows[0]}, {"answer": rows[1]}, drawn).distance > 0
+    both = [agreement("call", {"answer": one}, {"answer": each}, drawn) for each in (one, other)]
+    assert [each.literal for each in both] == [True, False]
 
 
 BYTES = st.binary(max_size=40)
