@@ -10,22 +10,13 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from autograder.diagnosis.laws import of_one_draw, of_one_law
 from autograder.sandbox import wire
 
-LAW_TOLERANCE = 0.25
-"""Two sets of random initial values are of one law if spread and largest value differ by no more than this part."""
-FEW = 16
-"""Of so few random values nothing can be said."""
-MANY = 1000
-"""So many drawn numbers are compared by how often each comes up: who draws in another way draws other ones."""
-OFTEN = 5
-"""So often, on average, each kind of draw must have come up for that to say anything."""
 LARGEST = 2**53
 """Whole numbers up to here are floats, too."""
 LITERALLY = 1e-6
 """So close, as a part of their size or at all, are numbers that were drawn in the same way."""
-DEVIATIONS = 6.0
-"""How far two counts of draws from one law may lie apart, in standard deviations of their chi-squared distance."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,7 +162,7 @@ class _Walk:
                 raise _Apart
             if self._terms.exact:
                 self.numbers(theirs, ours)
-            elif not _of_one_law(theirs, ours):
+            elif not of_one_law(theirs, ours):
                 raise _Apart
             else:
                 self.literal = self.literal and torch.allclose(theirs.double(), ours.double(), LITERALLY, LITERALLY)
@@ -217,7 +208,7 @@ class _Walk:
         mask = next(self._masks, None) if one.is_floating_point() else None
         if one.numel() == 0:
             return
-        if self._of_one_draw(one, other):
+        if self._terms.drawn and of_one_draw(one, other):
             self.literal = self.literal and torch.equal(one, other)
             return
         theirs = _counting(one, mask)
@@ -239,21 +230,6 @@ class _Walk:
         if finite.any():
             self._difference = max(self._difference, float((theirs - ours)[finite].abs().max()))
             self._size = max(self._size, *(float(side[finite].abs().max()) for side in (theirs, ours)))
-
-    def _of_one_draw(self, one: Tensor, other: Tensor) -> bool:
-        """Whether these are many draws of whole numbers that come up equally often, row by row."""
-        if not self._terms.drawn or one.is_floating_point() or one.numel() < MANY:
-            return False
-        both = torch.cat([one.reshape(len(one), -1), other.reshape(len(other), -1)]).long()
-        _, place = torch.unique(both, dim=0, return_inverse=True)
-        kinds = int(place.max()) + 1
-        if len(one) < OFTEN * kinds:  # rows of which each comes up once are compared as they are
-            return False
-        theirs, ours = (
-            place[half].bincount(minlength=kinds).double() for half in (slice(len(one)), slice(len(one), None))
-        )
-        spread = float(((theirs - ours).square() / (theirs + ours)).sum())  # chi-squared with `kinds` - 1 degrees
-        return spread <= kinds + DEVIATIONS * math.sqrt(2 * kinds)
 
 
 def _counting(value: Tensor, mask: Tensor | None) -> Tensor:
@@ -298,16 +274,3 @@ def _kind(value: Tensor) -> tuple[bool, bool]:
 
 def _is_number(value: object) -> bool:
     return isinstance(value, bool | int | float | Tensor)
-
-
-def _of_one_law(one: Tensor, other: Tensor) -> bool:
-    if one.numel() < FEW or bool((one == other).all()):
-        return True
-    ours = [float(figure) for figure in _figures(other)]
-    theirs = [float(figure) for figure in _figures(one)]
-    return all(abs(a - b) <= LAW_TOLERANCE * max(abs(a), abs(b)) for a, b in zip(theirs, ours, strict=True))
-
-
-def _figures(values: Tensor) -> Iterator[Tensor]:
-    yield values.detach().double().std()
-    yield values.detach().double().abs().max()
