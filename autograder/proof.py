@@ -28,8 +28,8 @@ from autograder.variants import as_submission, mistakes
 AT_MOST = ", at most"
 CALIBRATION_ROUNDS = 3
 GAP_FACTOR = 3
-NOT_PROVEN = re.compile(r"handout(\.\w+)?\.md|checks\.\w+\.yml")
-"""Files that a proof does not depend on: what is only read, in every language."""
+NOT_PROVEN = re.compile(r"handout(\.\w+)?\.md|checks\.\w+\.yml|illustrations\.py")
+"""Files that a proof does not depend on: what is only read, in every language, or looked at."""
 
 
 @dataclass(frozen=True, slots=True)

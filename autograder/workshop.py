@@ -10,6 +10,7 @@ from typing import Any, Self
 from autograder.checks.bench import Bench, Used, Wish
 from autograder.checks.earlier import NOTHING_EARLIER, EarlierWork
 from autograder.checks.home import AtHome, load_dataset
+from autograder.checks.illustrations import Illustrations
 from autograder.checks.known_answers import KnownAnswers
 from autograder.errors import SandboxError
 from autograder.records import Assignment, Check, CheckResult, Submission
@@ -54,8 +55,12 @@ class Workshop:
     """Device -> its zygote, once it has started; one for all workshops that share it."""
     _reference: ModuleType | None = None
     _answers: KnownAnswers = field(default_factory=KnownAnswers)
+    _illustrations: Illustrations = field(init=False)
     _code: dict[tuple[str, tuple[EarlierModule, ...]], bytes] = field(default_factory=dict)
     """The submission at hand, by digest and what it builds on -> its compiled modules, for its next child."""
+
+    def __post_init__(self) -> None:
+        self._illustrations = Illustrations(self.assignment.folder)
 
     def bench(
         self,
@@ -76,6 +81,7 @@ class Workshop:
             earlier=lambda: work.parts,
             answers=self._answers,
             dataset=load_dataset,
+            illustrations=self._illustrations,
             device=self.device,
         )
 

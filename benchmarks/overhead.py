@@ -33,7 +33,7 @@ os.environ["OMP_NUM_THREADS"] = "1"
 import course_data
 import torch
 
-from autograder.checks.case import default_dtype
+from autograder.checks.precision import default_dtype
 from autograder.checks.same import same
 from autograder.course import load_assignment
 from autograder.fleet import grade_all

@@ -12,6 +12,7 @@ import pytest
 import yaml
 
 from autograder.course.checks_source import HIDDEN, PUBLIC
+from autograder.course.illustrations import ILLUSTRATIONS
 from autograder.course.load import ASSIGNMENT_FILE
 from autograder.course.translation import read_translation, wording_of
 from autograder.wording import LANGUAGES, SOURCE
@@ -20,7 +21,10 @@ from autograder.wording.kinds import KINDS
 ROOT = Path(__file__).parent.parent
 FOLDERS = sorted(file.parent for file in (ROOT / "solutions").glob(f"*/{ASSIGNMENT_FILE}"))
 OTHERS = [language for language in LANGUAGES if language != SOURCE]
-MESSAGES = {"check_that": 1, "fail": 1, "near": 3, "show_map": 1, "show_image": 1, "show_curves": 1}
+MESSAGES = {"check_that": 1, "fail": 1, "near": 3, "show_map": 1, "show_image": 1, "show_curves": 1} | {
+    "map_of": 0,
+    "image_of": 0,
+}
 """Functions that take words, and at which place."""
 NAMED = {"what", "title", "x", "y"}
 """Arguments that are words, of whatever function."""
@@ -37,10 +41,11 @@ def said_in(folder: Path) -> dict[str, None]:
     """
     title = yaml.safe_load((folder / ASSIGNMENT_FILE).read_text(encoding="utf-8"))["title"]
     found = [str(title)]
-    for name in (PUBLIC, HIDDEN):
-        tree = ast.parse((folder / name).read_text(encoding="utf-8"))
-        found += _titles_and_hints(tree)
-        found += _messages(tree)
+    for name in (PUBLIC, HIDDEN, ILLUSTRATIONS):
+        if (folder / name).exists():
+            tree = ast.parse((folder / name).read_text(encoding="utf-8"))
+            found += _titles_and_hints(tree)
+            found += _messages(tree)
     return dict.fromkeys(found)
 
 
@@ -57,7 +62,8 @@ def _messages(tree: ast.Module) -> Iterator[str]:
     for call in ast.walk(tree):
         if isinstance(call, ast.Call):
             place = MESSAGES.get(_name(call), len(call.args))
-            words = [*call.args[place : place + 1], *(each.value for each in call.keywords if each.arg in NAMED)]
+            named = (each.value for each in call.keywords if each.arg in NAMED)
+            words = [*call.args[place : place + 1], *named]
             yield from (text for value in words for text in _texts(value) if _is_sentence(text))
 
 

@@ -4,7 +4,7 @@ from autograder.checks.building import buffers, builtin, frozen, load, random_we
 from autograder.checks.draw import Draw
 from autograder.checks.finding import CheckFailure, check_that, fail
 from autograder.checks.gradients import Pair, same_gradients
-from autograder.checks.pictures import show_curves, show_image, show_map
+from autograder.checks.pictures import image_of, map_of, show_curves, show_image, show_map
 from autograder.checks.properties import (
     batch_independent,
     causal,
@@ -34,9 +34,11 @@ __all__ = [
     "fail",
     "frozen",
     "hint",
+    "image_of",
     "inputs_unmodified",
     "learned",
     "load",
+    "map_of",
     "must_raise",
     "needs",
     "padding_invariant",

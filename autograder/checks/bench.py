@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
+from autograder.checks.illustrations import Illustrations
 from autograder.checks.known_answers import KnownAnswers
 from autograder.records import Assignment, Check, CheckResult, EarlierPart
 from autograder.sandbox.remote import Exchange, Session
@@ -75,6 +76,8 @@ class Bench:
     answers: KnownAnswers | None = field(default=None, repr=False)
     """What the reference answered for other submissions; None: it computes every time."""
     dataset: Callable[[str], Any] | None = None
+    illustrations: Illustrations | None = field(default=None, repr=False)
+    """What is drawn of a submission beside the checks; None: nothing."""
     device: str = "cpu"
     """Where the student's code computes: cpu or cuda. Judge and reference are on the CPU."""
     transcribe: Callable[[Transcript], None] = lambda _: None

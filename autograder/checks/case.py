@@ -7,8 +7,8 @@ tried with the reference in the student's place: if that fails, too, the check i
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
+from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -17,31 +17,18 @@ import torch
 from autograder.checks.answers import exchanges_of
 from autograder.checks.bench import Bench, Opened, Transcript, Used, Wish
 from autograder.checks.draw import Draw, derive_key
-from autograder.checks.exceptions import finding_of_exception, is_device_mistake
+from autograder.checks.exceptions import is_device_mistake
 from autograder.checks.finding import CheckFailure
-from autograder.checks.precision import FLOAT32, FLOAT64, Precision
+from autograder.checks.precision import FLOAT32, FLOAT64, Precision, default_dtype
+from autograder.checks.problem import CUT_OFF, Problem, problem_of
 from autograder.errors import SandboxError, WireError
 from autograder.records import Check, CheckResult, Evidence, Finding, Outcome, Picture
 from autograder.sandbox.devices import CPU
-from autograder.sandbox.faults import CannotCross, ChildEnded, StudentError, printable
-from autograder.sandbox.remote import Exchange
+from autograder.sandbox.faults import ChildEnded, printable
+from autograder.sandbox.remote import Exchange, Remote, Trained
 
 Function = Callable[[Mapping[str, Any]], None]
 """A check's test function with its parametrised arguments filled in; takes the fixtures."""
-
-
-@dataclass(frozen=True, slots=True)
-class Problem:
-    """Why a case did not pass, and whether that is for certain."""
-
-    outcome: Outcome
-    finding: Finding
-    cause: BaseException
-
-    @property
-    def ended(self) -> bool:
-        """The worker is gone: another precision would end the same way."""
-        return isinstance(self.cause, ChildEnded)
 
 
 @dataclass
@@ -58,6 +45,8 @@ class CheckRun:
     figures: dict[str, float] = field(default_factory=dict)
     curve: tuple[float, ...] = ()
     pictures: tuple[Picture, ...] = ()
+    trained: Trained | None = None
+    """What the last training returned."""
     refused: tuple[str, ...] = ()
     _opened: dict[tuple[str, str], Opened] = field(default_factory=dict)
     """Precision and device -> worker."""
@@ -66,6 +55,8 @@ class CheckRun:
     _started: float = field(default_factory=time.monotonic)
     _declared: tuple[Picture, ...] = ()
     """What the case at hand showed of itself."""
+    _last: tuple[Function, str] | None = None
+    """The case at hand, or the last one, with its id."""
     _cut_off: bool = False
     """A case was begun and did not come to its end."""
 
@@ -76,7 +67,7 @@ class CheckRun:
 
     def case(self, function: Function, case_id: str) -> Problem | None:
         """Run one case; return why it did not pass, or None."""
-        self._cut_off = True
+        self._cut_off, self._last = True, (function, case_id)
         problem, device = self._tried(function, case_id, self.bench.device), self.bench.device
         if problem and device != CPU and not is_device_mistake(problem.cause):  # else a GPU's ways are nobody's mistake
             problem, device = self._tried(function, case_id, CPU), CPU
@@ -123,9 +114,41 @@ class CheckRun:
                 stderr="".join(used.stderr for used in self._used),
                 figures=dict(self.figures),
                 curve=self.curve,
-                pictures=self.pictures,
+                pictures=self.pictures + self._illustrated(),
             ),
         )
+
+    def _illustrated(self) -> tuple[Picture, ...]:
+        """The picture that the assignment draws of this check, where the check came to an end."""
+        bench, check = self.bench, self.check
+        if bench.illustrations is None or check.id not in bench.illustrations:
+            return ()
+        if self._last is None or self._cut_off or (self.problem and self.problem.outcome is not Outcome.FAILED):
+            return ()
+        function, case_id = self._last
+        key = self._key(case_id)
+        shared = {
+            "reference": lambda: fixture_of(self._reference()),
+            "draw": lambda: Draw(key, torch.float64),
+            "dataset": lambda: bench.dataset,
+        }
+        with default_dtype(torch.float64), ExitStack() as open_:
+
+            def student() -> Any:
+                wish = replace(wish_for(bench, check, self.stand_ins, device=CPU), seed=0)  # nothing secret goes there
+                opened = bench.open_student(wish)
+                open_.callback(opened.close)
+                return opened.session.root
+
+            def trained() -> Trained | None:
+                right = self._reference()
+                if right is not None:
+                    self._call(function, case_id, FLOAT64, right, self._reference())
+                return right.session.trained if right else None
+
+            yours = {**shared, "student": student, "trained": lambda: self.trained}
+            right = {**shared, "student": shared["reference"], "trained": trained}
+            return bench.illustrations.of(check.id, key, yours, right)
 
     def _finding(self, problem: Problem) -> Finding:
         finding = problem.finding
@@ -157,17 +180,19 @@ class CheckRun:
     def _call(
         self, function: Function, case_id: str, precision: Precision, student: Opened, reference: Opened | None
     ) -> None:
-        bench = self.bench
-        key = derive_key(bench.secret, bench.assignment.id, self.check.id, case_id, "draw")
         function(
             {
                 "student": student.session.root,
-                "reference": reference.session.root if reference else None,
-                "draw": Draw(key, precision.dtype),
-                "device": bench.device,
-                "dataset": bench.dataset,
+                "reference": fixture_of(reference),
+                "draw": Draw(self._key(case_id), precision.dtype),
+                "device": self.bench.device,
+                "dataset": self.bench.dataset,
             }
         )
+
+    def _key(self, case_id: str) -> bytes:
+        """Of all that a case draws."""
+        return derive_key(self.bench.secret, self.bench.assignment.id, self.check.id, case_id, "draw")
 
     def _reference(self) -> Opened | None:
         """The reference, in a session of its own for each case; it need not compute again what it has answered."""
@@ -192,6 +217,7 @@ class CheckRun:
             self._note_refused(opened)
             self.figures.update(opened.session.figures)
             self.curve = opened.session.curve or self.curve
+            self.trained = opened.session.trained or self.trained
             self._declared = opened.session.pictures
 
     def _close(self, precision: str, device: str) -> None:
@@ -221,6 +247,11 @@ class CheckRun:
         return False
 
 
+def fixture_of(opened: Opened | None) -> Remote | None:
+    """The proxy of what is open."""
+    return opened.session.root if opened else None
+
+
 def _drawn(cause: BaseException) -> tuple[Picture, ...]:
     """What a comparison drew of a wrong answer."""
     return cause.pictures if isinstance(cause, CheckFailure) else ()
@@ -228,11 +259,6 @@ def _drawn(cause: BaseException) -> tuple[Picture, ...]:
 
 LONGEST = 20_000
 """Characters of a finding's text: an answer of megabytes of text must not fill the ledger."""
-CUT_OFF = Problem(
-    Outcome.GRADER_ERROR,
-    Finding("grader", "The grader failed; a human will look.", detail="a case of this check was cut off"),
-    SandboxError("a case of this check was cut off"),
-)
 
 
 def waited(result: CheckResult) -> bool:
@@ -246,35 +272,3 @@ def wish_for(
     """Return the worker that a check asks for, by default where the bench computes; its seed is the course's secret."""
     key = derive_key(bench.secret, bench.assignment.id, check.id, "worker")
     return Wish(check, precision.name, int.from_bytes(key[:7], "big"), stand_ins, device or bench.device)
-
-
-@contextmanager
-def default_dtype(dtype: torch.dtype) -> Iterator[None]:
-    """`dtype` as torch's default for the length of a block."""
-    before = torch.get_default_dtype()
-    torch.set_default_dtype(dtype)
-    try:
-        yield
-    finally:
-        torch.set_default_dtype(before)
-
-
-def problem_of(error: BaseException) -> Problem:
-    """Return what an exception that came out of a check means."""
-    if isinstance(error, CheckFailure):
-        return Problem(Outcome.FAILED, error.finding, error)
-    if isinstance(error, StudentError):
-        return Problem(Outcome.FAILED, finding_of_exception(error), error)
-    if isinstance(error, ChildEnded):
-        kind = "waited" if error.waited else "limit"
-        return Problem(error.outcome, Finding(kind, f"Your code did not answer: {error}.", detail=error.detail), error)
-    if isinstance(error, WireError | CannotCross):
-        return Problem(Outcome.FAILED, Finding("malformed", f"Your code's answer cannot be read: {error}."), error)
-    if isinstance(error, SandboxError):
-        return Problem(
-            Outcome.GRADER_ERROR, Finding("grader", "The grader failed; a human will look.", detail=str(error)), error
-        )
-    words = f"{type(error).__name__}: {error}"
-    return Problem(
-        Outcome.FAILED, Finding("structure", "Your answer is not what this check can work with.", detail=words), error
-    )

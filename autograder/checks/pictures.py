@@ -50,6 +50,19 @@ def show_map(
     _show(student, PictureKind.HEAT, title, _panels(got, expected), rows=rows, columns=columns, x=x, y=y)
 
 
+def map_of(
+    title: str, values: object, *, rows: Sequence[str] = (), columns: Sequence[str] = (), x: str = "", y: str = ""
+) -> Picture:
+    """A picture of one matrix, for `illustrations.py`; arguments as in `show_map`. Without panels it shows nothing."""
+    labels = (tuple(rows[:MOST_ROWS]), tuple(columns[:MOST_COLUMNS]))
+    return Picture(PictureKind.HEAT, title, _panels(values, None), *labels, x, y)
+
+
+def image_of(title: str, pixels: object) -> Picture:
+    """A picture of pixels (H, W) or (C, H, W), for `illustrations.py`."""
+    return Picture(PictureKind.IMAGE, title, _panels(_grey(pixels), None, side=MOST_PIXELS))
+
+
 def show_image(student: Remote, title: str, got: object, expected: object = None) -> None:
     """Show pixels (H, W) or (C, H, W), and the right ones beside them, in grey."""
     _show(student, PictureKind.IMAGE, title, _panels(_grey(got), _grey(expected), side=MOST_PIXELS))

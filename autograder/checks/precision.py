@@ -16,6 +16,8 @@ small in float32 since code that rounds well has passed in float64 by then. Valu
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 import torch
@@ -50,6 +52,17 @@ FLOAT64 = Precision(
 FLOAT32 = Precision(
     "float32", torch.float32, rtol=1e-4, atol=1e-5, floor=1e-2, still=1e-5, gradient=1e-5, cancelled=2e-6
 )
+
+
+@contextmanager
+def default_dtype(dtype: torch.dtype) -> Iterator[None]:
+    """`dtype` as torch's default for the length of a block."""
+    before = torch.get_default_dtype()
+    torch.set_default_dtype(dtype)
+    try:
+        yield
+    finally:
+        torch.set_default_dtype(before)
 
 
 def precision_of(expected: Tensor | float) -> Precision:

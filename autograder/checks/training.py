@@ -103,7 +103,8 @@ def _run(
     module: Remote, fit: str, batches: Sequence[Any], optimizer: Optimizer, fit_kwargs: Mapping[str, Any] | None
 ) -> Trained:
     trained = train_there(module, fit, batches, optimizer, fit_kwargs or {})
-    handle_session(module).curve = _curve(trained.losses)
+    session = handle_session(module)
+    session.curve, session.trained = _curve(trained.losses), trained
     return trained
 
 

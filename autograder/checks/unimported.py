@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from autograder.checks.bench import Bench
-from autograder.checks.case import problem_of
 from autograder.checks.exceptions import why_not_imported
+from autograder.checks.problem import problem_of
 from autograder.errors import SandboxError, WireError
 from autograder.records import CheckResult, Finding, Outcome
 from autograder.sandbox.faults import StudentFault

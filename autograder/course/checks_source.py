@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from autograder.course.decorators import decides_nothing, read_marks
+from autograder.course.illustrations import ILLUSTRATIONS
 from autograder.course.problems import Problem
 from autograder.records import Check, Visibility
 
@@ -42,7 +43,7 @@ def read_checks(file: Path, *, public: bool, helpers: bytes, problems: list[Prob
 
 def helper_modules(folder: Path, files: tuple[str, ...]) -> bytes:
     """The content of the Python files of `folder` that are neither handed in nor checks, framed by name."""
-    own = {PUBLIC, HIDDEN, *files}
+    own = {PUBLIC, HIDDEN, ILLUSTRATIONS, *files}
     modules = sorted(path for path in folder.glob("*.py") if path.name not in own)
     return b"\0".join(b"\0".join((path.name.encode(), _normalised(path.read_bytes()))) for path in modules)
 

@@ -11,6 +11,7 @@ from autograder.course import rules
 from autograder.course.checks_source import HIDDEN, PUBLIC, helper_modules, read_checks
 from autograder.course.data_names import dataset_names
 from autograder.course.earlier import read_earlier
+from autograder.course.illustrations import ILLUSTRATIONS, illustrated
 from autograder.course.moments import in_zone
 from autograder.course.problems import Problem, nearest, report
 from autograder.course.schema import AssignmentModel, CourseModel, LimitsModel
@@ -69,8 +70,8 @@ def load_assignment(folder: Path, *, complete: bool = True) -> Assignment:
     problems: list[Problem] = []
     document = read_yaml(folder / ASSIGNMENT_FILE, AssignmentModel, problems)
     beside = (*document.content.files, *document.content.given) if document else ()
-    checks = _checks(folder, beside, complete, problems)
-    datasets = dataset_names((folder / PUBLIC, folder / HIDDEN), problems)
+    checks = illustrated(folder, _checks(folder, beside, complete, problems), problems)
+    datasets = dataset_names((folder / PUBLIC, folder / HIDDEN, folder / ILLUSTRATIONS), problems)
     earlier: tuple[BuildsOn, ...] = ()
     if document is not None:
         problems.extend(_wrong_files(folder, document))

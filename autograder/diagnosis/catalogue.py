@@ -13,8 +13,8 @@ from types import ModuleType
 
 import torch
 
-from autograder.checks.case import default_dtype
 from autograder.checks.known_answers import KnownAnswers
+from autograder.checks.precision import default_dtype
 from autograder.diagnosis.touched import Part, Running, changed_by
 from autograder.records import Assignment
 from autograder.sandbox import loading, standins

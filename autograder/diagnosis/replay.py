@@ -22,8 +22,8 @@ import torch
 from torch import Tensor
 
 from autograder.checks.bench import Transcript
-from autograder.checks.case import default_dtype
 from autograder.checks.known_answers import KnownAnswers
+from autograder.checks.precision import default_dtype
 from autograder.diagnosis.agree import Placeholders, Stayed, Terms, agreement
 from autograder.errors import WireError
 from autograder.sandbox import wire

@@ -97,6 +97,9 @@ class Similar:
     """Percent of the shorter one's own passages."""
     mistakes: tuple[str, ...]
     """Rare mistakes that both made."""
+    same: tuple[str, ...]
+    """More submissions with the very same code as these two."""
+    same_count: int
 
 
 @dataclass(frozen=True, slots=True)

@@ -139,6 +139,8 @@ def _similar(grades: Sequence[Grade], around: Around) -> tuple[Similar, ...]:
             (page(pair.one), page(pair.other)),
             pair.share,
             tuple(map(visible, pair.mistakes)),
+            tuple(clipped(student, NAME) for student in pair.same[:MOST_NAMED]),
+            len(pair.same),
         )
         for pair in pairs(around.prints, around.stub, made)
     )

@@ -60,9 +60,9 @@ class Desk:
     def _carry_out(self, order: Order) -> None:
         import torch
 
-        from autograder.checks.case import default_dtype
         from autograder.checks.home import AtHome, home_bench
         from autograder.checks.judge import run_checks
+        from autograder.checks.precision import default_dtype
 
         bench = home_bench(order.folder)
         earlier_too = bench.assignment.builds_on
@@ -137,7 +137,7 @@ def import_problem(bench: Bench) -> Problem | None:
     import torch
 
     from autograder.checks.bench import Wish
-    from autograder.checks.case import default_dtype
+    from autograder.checks.precision import default_dtype
     from autograder.sandbox.faults import StudentError, StudentFault
 
     any_check = replace(bench.assignment.checks[0], bans=None)  # under the assignment's own bans

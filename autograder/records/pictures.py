@@ -29,7 +29,7 @@ class Panel:
 
 @dataclass(frozen=True, slots=True)
 class Picture:
-    """Numbers of one case of a check. Those of a hidden check are shown to nobody but those who grade."""
+    """Numbers of one case of a check. Those of a hidden check are for those who grade, unless they are public."""
 
     kind: PictureKind
     title: str
@@ -43,3 +43,5 @@ class Picture:
     """What the columns are."""
     y: str = ""
     """What the rows are, or of a curve the values."""
+    public: bool = False
+    """Made of public examples alone: the student sees it of a hidden check, too."""

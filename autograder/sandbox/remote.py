@@ -99,6 +99,8 @@ class Session:
     """Numbers that checks leave for the report: a held-out loss, its bound."""
     curve: tuple[float, ...] = ()
     """Losses of the last training run."""
+    trained: Trained | None = None
+    """What the last training run returned."""
     pictures: tuple[Picture, ...] = ()
     """What the case at hand wants seen."""
 

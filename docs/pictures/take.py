@@ -6,6 +6,8 @@ graded by the kit; what was graded before is measured no more. Pictures show the
 
 from __future__ import annotations
 
+import hashlib
+import os
 import shutil
 import subprocess
 import sys
@@ -33,6 +35,8 @@ CLASS = {
 }
 FOLDER = ROOT / ".autograder" / "pictures"
 HEIGHT = {360: 2400, 1280: 1500}
+SECRET = {"AUTOGRADER_SECRET": hashlib.sha256(b"the class of the pictures").hexdigest()}
+"""Its class is nobody's: the secret is known, so that the pictures come out alike wherever they are taken."""
 COLOURS = 256
 """Of a picture: pages have few."""
 SUBJECTS = {
@@ -89,7 +93,8 @@ def hand_in() -> None:
 
 def autograder(*words: str) -> None:
     """Run a verb in the course's folder. Exit code 1 says that somebody's checks failed."""
-    done = subprocess.run([sys.executable, "-m", "autograder.cli", *words], cwd=ROOT, check=False)
+    command = [sys.executable, "-m", "autograder.cli", *words]
+    done = subprocess.run(command, cwd=ROOT, env=os.environ | SECRET, check=False)
     if done.returncode > 1:
         sys.exit(done.returncode)
 

@@ -11,8 +11,9 @@ import torch
 
 from autograder.checks import check_that, same
 from autograder.checks.bench import Bench, Used, Wish
-from autograder.checks.case import CheckRun, problem_of
+from autograder.checks.case import CheckRun
 from autograder.checks.finding import CheckFailure
+from autograder.checks.problem import problem_of
 from autograder.errors import SandboxError, WireError
 from autograder.records import Assignment, Check, CheckResult, Finding, Outcome
 from autograder.sandbox import wire

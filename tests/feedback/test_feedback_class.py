@@ -190,6 +190,19 @@ def test_copies_are_found_though_names_and_comments_differ(results: Any) -> None
     assert "12 submissions were compared; no two share passages" in words_of(results.pages("class")["class"])
 
 
+def test_a_file_that_goes_round_the_class_is_found(results: Any) -> None:
+    """Passages that many have count as everybody's, but not where it is one and the same file: that stands in one line."""
+    for n in range(8):
+        results.add(f"own{n}", source=program(n))
+    for n in range(12):
+        results.add(f"ring{n:02}", source=f"# copy {n}\n" + program(99).replace("helper", f"helper_{n}"))
+    page = results.pages("class")["class"]
+    found = words_of(page).partition("Similar code Pairs")[2].partition("Checks “")[0]
+    rest = ", ".join(f"ring{n:02}" for n in range(2, 12))
+    assert f"ring00 ring01 and 10 more with the very same code: {rest} 100 %" in found.replace(" ,", ",")
+    assert not re.search(r"own\d", found)
+
+
 def test_code_that_nothing_can_read_is_compared_with_nothing(results: Any) -> None:
     """Binary rubbish, an endless line, nothing at all: the page is made."""
     for n, source in enumerate(("\x00\ud800" * 50, "x = (" * 200_000, "", "def f(:\n")):

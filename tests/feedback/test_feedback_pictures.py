@@ -114,6 +114,17 @@ def test_no_picture_of_a_hidden_check_is_on_a_students_page(results: Any) -> Non
         assert "HIDDEN-map" in results.pages("ta")["ada"]
 
 
+def test_a_public_picture_of_a_hidden_check_is_for_its_student(results: Any) -> None:
+    """What is made of public examples is shown as soon as the check is, right or wrong, and not before."""
+    for outcome in (FAILED, Outcome.PASSED):
+        public = replace(heat([[1.0]], [[0.5]], title="where it looks"), public=True)
+        results.add(test_fit=pictured(public, heat([[1.0]], title="HIDDEN-map"), outcome=outcome))
+        assert "where it looks" not in results.pages(published=False)["ada"]
+        page = results.pages(published=True)["ada"]
+        assert "where it looks</figcaption>" in page
+        assert "HIDDEN" not in page
+
+
 def test_a_page_full_of_pictures_is_small(results: Any) -> None:
     """The worst that checks may leave stays below 400 KB, and is cut to what somebody reads."""
     noise = [[((row * 7919 + column * 104729) % 97) / 97 - 0.5 for column in range(48)] for row in range(48)]

@@ -1,0 +1,53 @@
+"""Why a case of a check did not pass, told from the exception that came out of it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from autograder.checks.exceptions import finding_of_exception
+from autograder.checks.finding import CheckFailure
+from autograder.errors import SandboxError, WireError
+from autograder.records import Finding, Outcome
+from autograder.sandbox.faults import CannotCross, ChildEnded, StudentError
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """Why a case did not pass, and whether that is for certain."""
+
+    outcome: Outcome
+    finding: Finding
+    cause: BaseException
+
+    @property
+    def ended(self) -> bool:
+        """The worker is gone: another precision would end the same way."""
+        return isinstance(self.cause, ChildEnded)
+
+
+CUT_OFF = Problem(
+    Outcome.GRADER_ERROR,
+    Finding("grader", "The grader failed; a human will look.", detail="a case of this check was cut off"),
+    SandboxError("a case of this check was cut off"),
+)
+
+
+def problem_of(error: BaseException) -> Problem:
+    """Return what an exception that came out of a check means."""
+    if isinstance(error, CheckFailure):
+        return Problem(Outcome.FAILED, error.finding, error)
+    if isinstance(error, StudentError):
+        return Problem(Outcome.FAILED, finding_of_exception(error), error)
+    if isinstance(error, ChildEnded):
+        kind = "waited" if error.waited else "limit"
+        return Problem(error.outcome, Finding(kind, f"Your code did not answer: {error}.", detail=error.detail), error)
+    if isinstance(error, WireError | CannotCross):
+        return Problem(Outcome.FAILED, Finding("malformed", f"Your code's answer cannot be read: {error}."), error)
+    if isinstance(error, SandboxError):
+        return Problem(
+            Outcome.GRADER_ERROR, Finding("grader", "The grader failed; a human will look.", detail=str(error)), error
+        )
+    words = f"{type(error).__name__}: {error}"
+    return Problem(
+        Outcome.FAILED, Finding("structure", "Your answer is not what this check can work with.", detail=words), error
+    )
