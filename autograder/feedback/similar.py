@@ -1,8 +1,8 @@
 """Pairs of submissions that have more in common than chance gives: pure. A lead for a human, never a verdict.
 
 Passages of the stub do not count, nor do those that many have, since the task has few right answers. What is left is
-rare; beside it stand the rare mistakes that both made, which no two people make alike by care. Submissions with the very
-same code count as one: else a file that goes round a whole class would be no longer rare.
+rare; beside it stand the rare mistakes that both made, which no two people make alike by care. Submissions with the
+very same code count as one: else a file that goes round a whole class would be no longer rare.
 """
 
 from __future__ import annotations

@@ -191,7 +191,7 @@ def test_copies_are_found_though_names_and_comments_differ(results: Any) -> None
 
 
 def test_a_file_that_goes_round_the_class_is_found(results: Any) -> None:
-    """Passages that many have count as everybody's, but not where it is one and the same file: that stands in one line."""
+    """Passages that many have count as everybody's, but not where it is one file: that stands in one line."""
     for n in range(8):
         results.add(f"own{n}", source=program(n))
     for n in range(12):
