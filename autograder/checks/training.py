@@ -36,10 +36,26 @@ def train(
     fit: str = "fit",
     fit_kwargs: Mapping[str, Any] | None = None,
 ) -> Trained:
-    """Return what the student's loop makes of `weights`: only a state and losses come back."""
+    """Return what the student's loop makes of `weights`: only a state and losses come back.
+
+    A training that goes on with the very weights which the one before returned goes on with its curve.
+    """
+    session = handle_session(student)
+    so_far = session.curve if _goes_on(session.trained, weights) else ()
     module = getattr(student, model)(*args)
     load(module, weights)
-    return _run(module, fit, batches, optimizer, fit_kwargs)
+    trained = _run(module, fit, batches, optimizer, fit_kwargs)
+    session.curve = so_far + session.curve
+    return trained
+
+
+def _goes_on(before: Trained | None, weights: Mapping[str, Tensor]) -> bool:
+    """Whether a training starts from what the one before it returned: it is another stretch of the same curve."""
+    return (
+        before is not None
+        and bool(weights)
+        and all(name in before.state and before.state[name] is value for name, value in weights.items())
+    )
 
 
 def three_steps(

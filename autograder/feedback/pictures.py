@@ -22,6 +22,8 @@ MOST_PANELS = 4
 MOST_CELLS = 48
 """Of a side, whatever a result says."""
 DIFFERS = "where they differ"
+TINY = 1e-6
+"""What is smaller than this part of the largest value is rounding."""
 
 Words = Callable[[str], str]
 
@@ -42,17 +44,24 @@ def drawing_of(picture: Picture, said: Words) -> Drawing | None:
     if len(matrices) == 2 and _shape(matrices[0]) == _shape(matrices[1]):
         apart = [[_apart(*pair) for pair in zip(*rows, strict=True)] for rows in zip(*matrices, strict=True)]
         most = max((value for row in apart for value in row if value < LARGEST), default=0.0)
-        named.append((said(DIFFERS), apart, _difference(most), True))
+        if most > TINY * max(map(abs, finite)) or any(value >= LARGEST for row in apart for value in row):
+            named.append((said(DIFFERS), apart, _difference(most), True))
     maps = tuple(_map(*each, picture) for each in named)
     return Drawing(
         title=clipped(_titled(picture.title, said), LONGEST_NAME),
         maps=maps,
-        low=short(min(finite)),
-        high=short(max(finite)),
+        low=short(_rounded(min(finite), finite)),
+        high=short(_rounded(max(finite), finite)),
+        signed=min(finite) < 0,
         grey=picture.kind is PictureKind.IMAGE,
         x=clipped(said(picture.x), LONGEST_NAME),
         y=clipped(said(picture.y), LONGEST_NAME),
     )
+
+
+def _rounded(value: float, among: Sequence[float]) -> float:
+    """A value, or zero where only rounding keeps it from being zero."""
+    return value if abs(value) > TINY * max(map(abs, among)) else 0.0
 
 
 def _titled(title: str, said: Words) -> str:
@@ -100,7 +109,7 @@ def _difference(largest: float) -> Shade:
     def shade(value: float) -> str:
         if not value < LARGEST:
             return "w8"
-        return f"w{max(1, _level(value / largest))}" if value > 1e-6 * largest else ""
+        return f"w{max(1, _level(value / largest))}" if value > TINY * largest else ""
 
     return shade
 
@@ -119,8 +128,10 @@ def _map(name: str, matrix: Matrix, shade: Shade, differs: bool, picture: Pictur
     rows = [clipped(words, LONGEST_LABEL) for words in picture.rows[:height]]
     columns = [clipped(words, LONGEST_LABEL) for words in picture.columns[:width]]
     left = max((_width(words) for words in rows), default=0) * CELL / 2 + (6 if rows else 0)
-    top = 0.75 * max((_width(words) for words in columns), default=0) * CELL / 2 + (10 if columns else 0)
-    aside = 0.75 * max((_width(words) for words in columns[-3:]), default=0) * CELL / 2  # labels lean to the right
+    leaning = any(_width(words) > 2 for words in columns)  # one letter stands upright above its column
+    lean = 0.75 * leaning
+    top = lean * max((_width(words) for words in columns), default=0) * CELL / 2 + (14 if columns else 0)
+    aside = lean * max((_width(words) for words in columns[-3:]), default=0) * CELL / 2
     paths: dict[str, list[str]] = defaultdict(list)
     for y, row in enumerate(matrix):
         for kind, x, length in _runs([shade(value) for value in row]):
@@ -132,7 +143,10 @@ def _map(name: str, matrix: Matrix, shade: Shade, differs: bool, picture: Pictur
         height=round(top + height * CELL, 1),
         shades=tuple((kind, "".join(pieces)) for kind, pieces in sorted(paths.items()) if kind),
         rows=tuple(Label(left - 5, round(top + (n + 0.5) * CELL, 1), words) for n, words in enumerate(rows)),
-        columns=tuple(Label(round(left + (n + 0.6) * CELL, 1), top - 5, words) for n, words in enumerate(columns)),
+        columns=tuple(
+            Label(round(left + (n + 0.5 + 0.1 * leaning) * CELL, 1), top - 4, words) for n, words in enumerate(columns)
+        ),
+        leaning=leaning,
         left=left,
         top=top,
         across=width,

@@ -63,6 +63,8 @@ class Map:
     """Name of a shade (see style.css), and the path of all cells that have it."""
     rows: tuple[Label, ...]
     columns: tuple[Label, ...]
+    leaning: bool
+    """The labels of the columns lean, since they are longer than a column is wide."""
     left: float
     top: float
     """Where the cells begin."""
@@ -88,6 +90,8 @@ class Drawing:
     low: str
     high: str
     """Smallest and largest value."""
+    signed: bool = True
+    """There are values below zero."""
     grey: bool = False
     """The maps are images."""
     lines: tuple[Curve, ...] = ()

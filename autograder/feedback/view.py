@@ -6,6 +6,7 @@ where they can be translated.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -229,6 +230,11 @@ class SubmissionPage:
                     own = part.anchor == here
                     found[other.id if own else part.anchor] = other.title if own else part.heading or part.name
         return tuple(found.items())
+
+    def common_roots(self, checks: Sequence[Shown], here: str) -> tuple[tuple[str, str], ...]:
+        """What several checks of one part all wait for, to be said once; nothing where it is not the same for all."""
+        all_roots = {self.roots(check, here) for check in checks}
+        return all_roots.pop() if len(checks) > 1 and len(all_roots) == 1 else ()
 
     @property
     def pictured(self) -> tuple[Shown, ...]:

@@ -310,6 +310,23 @@ def test_a_loop_that_learns_scores_well(module_of: ModuleOf) -> None:
     assert len(handle_session(student).curve) == 60
 
 
+def test_a_training_in_stretches_has_one_curve(module_of: ModuleOf) -> None:
+    """A second stretch goes on where the first one ended; another training begins a curve of its own."""
+    student = side(module_of(FIT))
+    weights = {"layer.weight": torch.zeros(1, 1), "layer.bias": torch.zeros(1)}
+    x = torch.ones(2, 1)
+    options: dict[str, Any] = {
+        "args": (), "batches": [(x, 2 * x)] * 4, "optimizer": ("SGD", {"lr": 0.1}), "fit": "fit_doubler"
+    }  # fmt: skip
+    first = train(student, "Doubler", weights=weights, **options)
+    train(student, "Doubler", weights=dict(first.state), **options)
+    curve = handle_session(student).curve
+    assert len(curve) == 8
+    assert list(curve) == sorted(curve, reverse=True)
+    train(student, "Doubler", weights=weights, **options)
+    assert handle_session(student).curve == curve[:4]
+
+
 def test_a_forward_that_knows_the_rule_scores_like_an_untrained_model(module_of: ModuleOf) -> None:
     """Computing the task's rule in `forward` leaves the weights as they were, and it is those that are scored."""
     cheat = edited("return self.layer(x)", "return 2 * x + 0 * self.layer(x)", DOUBLER)

@@ -45,6 +45,22 @@ def test_two_matrices_have_a_third_that_shows_where_they_differ() -> None:
     assert (drawing.low, drawing.high) == ("-1", "1")
 
 
+def test_equal_matrices_differ_nowhere_and_rounding_is_no_value() -> None:
+    """No empty map stands beside two equal ones, and what is left of a sum to one is zero."""
+    drawing = drawing_of(heat([[1.0, 1e-17]], [[1.0, 2e-17]]), plain)
+    assert drawing is not None
+    assert [each.name for each in drawing.maps] == ["yours", "expected"]
+    assert (drawing.low, drawing.high, drawing.signed) == ("0", "1", False)
+
+
+def test_letters_stand_upright_and_words_lean() -> None:
+    """A column is as wide as two letters; a longer label would lie over its neighbour."""
+    for words, leaning in ((("a", "나"), False), (("le", "chat"), True)):
+        drawing = drawing_of(heat([[1.0, 0.5]], columns=words), plain)
+        assert drawing is not None
+        assert drawing.maps[0].leaning is leaning
+
+
 @pytest.mark.parametrize(
     "picture",
     [
