@@ -1,7 +1,8 @@
 """How long pages take and how large they are: 200 students' pages, and the page of a class of 500 in a real browser.
 
 The submissions are those of `make pictures` (right, wrong, unwritten; curves, maps, code), each many times under other
-names, since what a page costs does not depend on whose it is. Run it after `make pictures`, or name another folder of
+names, since what a page costs does not depend on whose it is; each file has lines of its own, so that every one is
+read and compared. Run it after `make pictures`, or name another folder of
 results of one assignment: `python benchmarks/pages.py --results results/a4_attention`.
 """
 
@@ -14,6 +15,7 @@ import shutil
 import sys
 import tempfile
 import time
+from dataclasses import replace
 from datetime import UTC, datetime
 from itertools import cycle
 from pathlib import Path
@@ -22,6 +24,8 @@ from playwright.sync_api import sync_playwright
 
 from autograder.course import load_assignment
 from autograder.feedback import Audience, setting_for, write_report
+from autograder.intake import files_digest
+from autograder.ledger import handed_in_file, read_files, read_grade, write_files, write_grade
 
 ROOT = Path(__file__).parents[1]
 STUDENTS, CLASS = 200, 500
@@ -29,13 +33,16 @@ MOST_S, MOST_KB, OPENS_S = 60, 400, 2
 
 
 def copies(results: Path, out: Path, count: int) -> None:
-    """Write `count` results with what was handed in, taken in turn from those in `results`."""
+    """Write `count` results with what was handed in, taken in turn from those in `results`; no two files are equal."""
     (out / "handed_in").mkdir(parents=True)
     for number, path in zip(range(count), cycle(sorted(results.glob("*.json"))), strict=False):
         student = f"student{number:03}"
-        grade = json.loads(path.read_bytes()) | {"student": student}
-        (out / f"{student}.json").write_text(json.dumps(grade), encoding="utf-8")
-        shutil.copy(results / "handed_in" / path.name, out / "handed_in" / f"{student}.json")
+        files = read_files(handed_in_file(results, path.stem))
+        own = f"\n\ndef own_{number}(x):\n    return {'x + ' * (number % 60)}x\n".encode()
+        files = {name: content + own for name, content in files.items()}
+        grade = replace(read_grade(path), student=student, submission_digest=files_digest(files))
+        write_grade(out / f"{student}.json", grade)
+        write_files(handed_in_file(out, student), files)
 
 
 def written(assignment: str, audience: Audience, results: Path, out: Path) -> tuple[float, float, list[Path]]:

@@ -43,13 +43,14 @@ SUBJECTS = {
     "mistake": ("student/eun", ""),
     "mend": ("student/eun", "#mend"),
     "right": ("student/ada", ""),
+    "trained": ("student/ada", "#training"),
     "ta": ("ta/eun", "#mend"),
     "class": ("class", ""),
 }
 """Page, and where the picture begins."""
 LOOKS = (
     *((name, "en", width, "light") for name in SUBJECTS for width in HEIGHT),
-    *((name, "ko", width, "light") for name in ("mistake", "mend", "class") for width in HEIGHT),
+    *((name, "ko", width, "light") for name in ("mistake", "mend", "trained", "class") for width in HEIGHT),
     *((name, language, 360, "dark") for name, language in (("mistake", "en"), ("class", "en"), ("mistake", "ko"))),
     ("ta", "en", 1280, "dark"),
 )
