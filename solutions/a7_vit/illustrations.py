@@ -10,8 +10,10 @@ from torch import Tensor
 from autograder.checks import image_of
 from autograder.records import Picture
 
-ROWS, COLUMNS, PATCH = 3, 4, 4
-"""Digits below and beside each other, 8 x 8 pixels each, and the side of a patch."""
+ROWS, COLUMNS, MARGIN, PATCH = 2, 4, 2, 4
+"""Digits below and beside each other, 8 x 8 pixels each with a margin above and below; the side of a patch."""
+GAP = 0.6
+"""Neither ink nor paper."""
 
 
 def patchify(student: Any, dataset: Any) -> Picture:
@@ -19,7 +21,7 @@ def patchify(student: Any, dataset: Any) -> Picture:
     sheet = _sheet(dataset)
     height, width = sheet.shape[2:]
     patches = student.patchify(sheet, PATCH)[0].reshape(height // PATCH, width // PATCH, PATCH, PATCH)
-    apart = torch.nn.functional.pad(patches, (0, 1, 0, 1), value=1.0)  # (h, w, P + 1, P + 1)
+    apart = torch.nn.functional.pad(patches, (0, 1, 0, 1), value=GAP)  # (h, w, P + 1, P + 1)
     return image_of(
         "Real handwriting, cut into the patches of your list", apart.transpose(1, 2).flatten(2).flatten(0, 1)
     )
@@ -33,9 +35,10 @@ def unpatchify(student: Any, reference: Any, dataset: Any) -> Picture:
 
 
 def _sheet(dataset: Any) -> Tensor:
-    """Digits from the training set, side by side: (1, 1, H, W), from 0 (paper) to 1 (ink)."""
+    """Digits of the training set in rows, (1, 1, H, W), as ink on paper: from 0 (ink) to 1 (paper)."""
     images, labels = dataset("digits").load("train")
-    firsts = [int((labels == digit % 10).argmax()) for digit in range(ROWS * COLUMNS)]
-    digits = torch.from_numpy(images[firsts]).to(torch.get_default_dtype())[:, 0] / 255
-    grid = digits.reshape(ROWS, COLUMNS, 8, 8).transpose(1, 2)
-    return grid.reshape(1, 1, 8 * ROWS, 8 * COLUMNS)
+    firsts = [int((labels == digit).argmax()) for digit in range(ROWS * COLUMNS)]
+    ink = torch.from_numpy(images[firsts]).to(torch.get_default_dtype())[:, 0] / 255
+    digits = 1 - torch.nn.functional.pad(ink, (0, 0, MARGIN, MARGIN))
+    grid = digits.reshape(ROWS, COLUMNS, *digits.shape[1:]).transpose(1, 2)
+    return grid.flatten(2).flatten(0, 1)[None, None]
