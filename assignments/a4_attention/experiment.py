@@ -5,6 +5,8 @@
   decoder looks at while it writes: a quarter of a minute;
 - `python experiment.py length` compares exact match with and without attention,
   by the length of the source: half a minute; it needs all of your seq2seq.py;
+- `python experiment.py phrases` translates from English to Korean, word by word,
+  and shows which word it looks at: half a minute;
 - `python experiment.py variance` shows what large scores do to a softmax: a second.
 
 The seq2seq.py of assignment 3 is looked for in ../a3_seq2seq. The map is drawn as
@@ -22,7 +24,7 @@ from typing import Any
 import numpy as np
 import torch
 from course_data import dates as data
-from course_data import pairs
+from course_data import pairs, phrases
 from torch import Tensor
 
 sys.path.append(str(Path(__file__).resolve().parents[1] / "a3_seq2seq"))
@@ -106,7 +108,7 @@ def draw_as_text(weights: Tensor, rows: Sequence[str], columns: Sequence[str]) -
         print(f"  {label} " + "".join(shades))
 
 
-def draw_as_picture(maps: Mapping[str, tuple[Tensor, list[str], list[str]]], file: Path) -> str:
+def draw_as_picture(maps: Mapping[str, tuple[Tensor, list[str], list[str]]], file: Path, between: str = "") -> str:
     """Write the maps as a picture where matplotlib is installed; return a line about it."""
     try:
         import matplotlib as mpl
@@ -124,13 +126,63 @@ def draw_as_picture(maps: Mapping[str, tuple[Tensor, list[str], list[str]]], fil
         image = axes.imshow(weights.numpy(), cmap="magma", vmin=0, vmax=1, aspect="auto")
         axes.set_xticks(range(len(columns)), columns)
         axes.set_yticks(range(len(rows)), rows)
-        axes.set_title(f"{text}  →  {''.join(rows)}")
+        axes.set_title(f"{text}  →  {between.join(rows)}")
         axes.set_xlabel("read")
         axes.set_ylabel("written")
         figure.colorbar(image, ax=axes)
     figure.savefig(file, dpi=110)
     plt.close(figure)
     return f"The same as a picture: {file}"
+
+
+def phrase_map() -> None:
+    """Train on phrases in English and Korean, then show the maps of some that training did not see."""
+    from attention import AttnSeq2Seq, attention_map, fit, translate
+
+    texts = {split: [(phrases.words(each.english), phrases.words(each.korean)) for each in phrases.load(split)]
+             for split in ("train", "test")}  # fmt: skip
+    every = [*texts["train"], *texts["test"]]
+    english, korean = (pairs.Vocabulary.of(side) for side in zip(*every, strict=True))
+    model = AttnSeq2Seq(len(english), len(korean), 48, 96)
+    rng = np.random.default_rng(1)
+    whole = pairs.encoded(texts["train"], english, korean)
+    losses: list[float] = []
+    for count, rate in ((500, 1e-2), (200, 2e-3)):
+        batches: Iterator[Any] = (tuple(map(torch.from_numpy, b)) for b in pairs.batches(whole, 48, count, rng))
+        losses += fit(model, batches, torch.optim.Adam(model.parameters(), rate), max_norm=1.0)
+    model.eval()
+    src, lengths, tgt = (torch.from_numpy(each) for each in pairs.encoded(texts["test"], english, korean))
+    ids, attention = translate(model, src, lengths, tgt.shape[1] - 1)
+    width = ids.shape[1]
+    right = (ids == tgt[:, 1 : 1 + width]).all(dim=1) & (tgt[:, 1 + width :] == pairs.PAD).all(dim=1)
+    print(f"loss of the last fifty batches {sum(losses[-50:]) / 50:.3f} nats a word; "
+          f"{right.double().mean():.2f} of {len(right)} unseen phrases are word for word right")  # fmt: skip
+    maps = {}
+    for place in longest_of_each_kind():
+        labels = [tokens(vocabulary) for vocabulary in (english, korean)]
+        weights, rows, columns = attention_map(attention[place], src[place], ids[place], *labels)
+        maps[phrases.load("test")[place].english] = weights, rows, columns
+        print(f"\n{phrases.load('test')[place].english}")
+        draw_words(weights, rows, columns)
+    print("\nA row for each word that was written, a column for each that was read; @ is all of the attention.")
+    print(draw_as_picture(maps, Path("phrases_map.png"), between=" "))
+
+
+def longest_of_each_kind(most: int = 9) -> list[int]:
+    """Places in the test split: of every kind the longest phrase of at most `most` English words."""
+    found: dict[str, tuple[int, int]] = {}
+    for place, each in enumerate(phrases.load("test")):
+        size = len(phrases.words(each.english))
+        if size <= most and size > found.get(each.kind, (0, 0))[0]:
+            found[each.kind] = size, place
+    return [place for _, place in found.values()]
+
+
+def draw_words(weights: Tensor, rows: Sequence[str], columns: Sequence[str]) -> None:
+    """Print a map of words: rows in the order of writing, then one number for each column."""
+    for label, row in zip(rows, weights.tolist(), strict=True):
+        shades = "".join(SHADES[min(int(weight * len(SHADES)), len(SHADES) - 1)] * 2 for weight in row)
+        print(f"  {shades}  {label}  <-  {columns[int(np.argmax(row))]}")
 
 
 def length() -> None:
@@ -176,7 +228,12 @@ def variance() -> None:
         print(f"{d:5}  {both[0]:10.2f}  {both[1]:21.2f}  {largest[0]:16.2f}  {largest[1]:8.2f}")
 
 
-EXPERIMENTS: Mapping[str, Callable[[], None]] = {"attention": attention, "length": length, "variance": variance}
+EXPERIMENTS: Mapping[str, Callable[[], None]] = {
+    "attention": attention,
+    "phrases": phrase_map,
+    "length": length,
+    "variance": variance,
+}
 
 
 def main(chosen: str = "attention") -> None:

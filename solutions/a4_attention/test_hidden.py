@@ -44,6 +44,8 @@ from autograder.checks import (
 PAD, SOS, EOS, UNK = 0, 1, 2, 3
 ATTEMPTS = 40
 """Draws of weights for an example that tells right from wrong; one in three is enough, as a rule."""
+ALL_DROPPED = 1 - 2**-40
+"""A rate of dropout that leaves nothing to chance: what it meets becomes zero. (Below 1, as careful code asks.)"""
 SIGMAS = 5
 """Statistical bounds: a right submission misses one of them in 1.7 million."""
 
@@ -69,13 +71,14 @@ def test_softmax_extremes(student, draw, size):
     x[3, 2] = 2e4
     same(student.softmax(x), torch.softmax(x, dim=-1))
     same(student.softmax(x[2:3].T, 0), torch.softmax(x[2:3].T, dim=0), what="along axis 0")
+    same(student.softmax(x[1:4, :1]), torch.ones(3, 1).to(x), what="of one entry")
 
 
 @points(2)
 @bans("softmax")
 @needs("test_softmax")
 @hint("Is the sum part of the graph? Sizes of 1 are sizes, too: no squeeze().")
-@pytest.mark.parametrize(("shape", "dim"), [((3, 5), -1), ((4, 1), 1), ((1, 6), 0), ((7,), 0), ((2, 3, 4, 5), 2)])
+@pytest.mark.parametrize(("shape", "dim"), [((3, 5), -1), ((4, 1), 0), ((1, 6), 1), ((7,), 0), ((2, 3, 4, 5), 2)])
 def test_softmax_gradients(student, reference, draw, shape, dim):
     """Gradients flow through `softmax`, for tensors with any axes."""
     same_gradients(student.softmax, reference.softmax, draw(*shape), dim, draw=draw, names=["x", "dim"])
@@ -274,7 +277,7 @@ def lively(
 @pytest.mark.parametrize(("batch", "keys"), [(4, 5), (1, 3), (3, 1), (1, 1)])
 def test_step(student, reference, draw, batch, keys):
     """`AttnDecoder.step` gives logits, state and weights, with and without a mask; dropout in training mode only."""
-    pair = lively(student, reference, draw, "AttnDecoder", 9, 4, 7, 1.0)  # everything is dropped, or nothing
+    pair = lively(student, reference, draw, "AttnDecoder", 9, 4, 7, ALL_DROPPED)
     y, h, enc_out = draw.ints(batch, high=9), draw(batch, 7), draw(batch, keys, 7)
     same(pair.student.step(y, h, enc_out), pair.reference.step(y, h, enc_out))
     mask = real_places(draw.lengths(batch, high=keys), keys)
@@ -322,7 +325,7 @@ def test_step_padding(student, reference, draw):
 @pytest.mark.parametrize(("batch", "steps", "keys"), [(3, 6, 5), (1, 4, 1), (4, 1, 3), (2, 5, 5)])
 def test_decoder_forward_gradients(student, reference, draw, batch, steps, keys):
     """The gradient flows back through all places that `AttnDecoder` reads, to state, source and parameters."""
-    pair = lively(student, reference, draw, "AttnDecoder", 9, 4, 7, 1.0)
+    pair = lively(student, reference, draw, "AttnDecoder", 9, 4, 7, ALL_DROPPED)
     mask = real_places(draw.lengths(batch, high=keys), keys)
     args = (draw.ints(batch, steps, high=9), draw(batch, 7), draw(batch, keys, 7), mask)
     names = ["tgt_in", "state", "enc_out", "mask"]
@@ -339,13 +342,19 @@ def sources(draw: Draw, vocab: int, lengths: Tensor, width: int) -> Tensor:
 
 @points(2)
 @needs("test_encode", "test_attn_seq2seq", "AttnDecoder", "attend")
-@hint("Does the encoder learn through its states at all places, and the last? A mask is as wide as src, not as a row.")
+@hint(
+    "Does the encoder learn through its states at all places, and the last? A mask is as wide as src, not as a row."
+    " Is the dropout handed on?"
+)
 def test_attn_seq2seq_gradients(student, reference, draw):
     """Gradients flow through `AttnSeq2Seq` to every parameter of both its parts, also of sources wider than needed."""
-    pair = lively(student, reference, draw, "AttnSeq2Seq", 11, 9, 4, 7)
+    pair = lively(student, reference, draw, "AttnSeq2Seq", 11, 9, 4, 7, ALL_DROPPED)
     lengths = draw.lengths(4, high=6)
     args = (sources(draw, 11, lengths, 8), lengths, draw.ints(4, 5, high=9))
     same_gradients(pair.student, pair.reference, *args, draw=draw, names=["src", "lengths", "tgt_in"])
+    for model in (pair.student, pair.reference):
+        model.train()
+    same(pair.student(*args), pair.reference(*args), what="in training mode")
 
 
 @points(2)
@@ -414,7 +423,7 @@ def built(weights: Mapping[str, Tensor], *sizes: float) -> Callable[[Any], Any]:
 @hint(
     "The model comes in evaluation mode. Every batch in turn: clear, forward, loss, backward, step. PAD is no target."
 )
-@pytest.mark.parametrize("dropout", [0.0, 1.0])
+@pytest.mark.parametrize("dropout", [0.0, ALL_DROPPED])
 def test_fit_three_steps(student, reference, draw, dropout):
     """`fit` trains in training mode and leaves exactly the reference's parameters after three batches."""
     sizes = (9, 8, 3, 5, dropout)
