@@ -14,7 +14,7 @@ Choices of this course (other books choose otherwise; these are graded):
     positions    counted from 0; sine at even features, cosine at odd ones
     LayerNorm    biased variance, eps inside the root, eps = 1e-5
     residuals    post-LN as in the paper; pre-LN with `norm_first=True`, then each stack ends with a LayerNorm
-    dropout      on what a sub-layer returns, before it is added, and on the embedded input; checks use 0 nearly always
+    dropout      on what every sub-layer returns, before it is added, and on the sums of words and positions
     padding      the id `pad`; targets that equal `pad` are no targets; a mean is over the real targets
 
 Source of all equations: Vaswani et al. 2017, "Attention Is All You Need" (arXiv 1706.03762); sections are its own.
@@ -496,8 +496,9 @@ def greedy_decode(model: nn.Module, src: Tensor, start: int, end: int, max_len: 
 
     Every row begins with `start`. Each new id is the argmax of the logits `model(src, tgt)` of the last position, given
     all ids so far. A row that has written `end` is finished: all that follows in it is `pad`.
+    Nothing but `end` ends a row, and no id is excluded: `start` and `pad` may be written as well.
     The model may come in training mode: translate in evaluation mode (no dropout), and without a graph. Call it as
-    `model(src, tgt)` and use nothing else of it.
+    `model(src, tgt)` and use nothing else of it but eval() and train().
     """
     ### BEGIN SOLUTION
     model.eval()
