@@ -25,6 +25,8 @@ _NOTHING: Mapping[str, str] = MappingProxyType({})
 _WHEEL = ".whl"
 _LONG = 12
 """Tokens from which a line of the solution may not stand in a public check either: shorter ones are idioms."""
+_IDIOM = re.compile(r"(?:from\s+\S+\s+)?import\s[\w\s.,*()]+|\)\s*->[\w\s.,|\[\]]+:")
+"""Imports and ends of signatures: however long, they tell nothing about an assignment."""
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -76,7 +78,7 @@ def scan(
     `solution_texts` are the files with markers, `hidden_texts` all others that are not released, both name -> text.
     The secret is looked for as in the file below `secret_root` and in the variable of `environment`. `public` is what
     students get anyway, where that is less than `built`. In a wheel, which nobody writes for one assignment, only long
-    lines count: shorter ones are idioms.
+    lines count, and neither imports nor ends of signatures: the others are idioms.
     """
     known = built if public is None else public
     needles = _secret_lines(known, solution_texts, hidden_texts)
@@ -86,10 +88,15 @@ def scan(
     needles = _somewhere(needles, every)
     found: dict[tuple[str, int, str], Leak] = {}  # a whole line comes before the formula in it, which says no more
     for page in every:
-        sought = [needle for needle in needles if needle.tokens >= _LONG] if _WHEEL in page.name else needles
+        sought = [needle for needle in needles if _tells(needle)] if _WHEEL in page.name else needles
         for leak in (*_in_page(page, sought, words), *_spelt_out(page, secrets)):
             found.setdefault((leak.file, leak.line, leak.source), leak)
     return tuple(sorted(found.values()))
+
+
+def _tells(needle: Needle) -> bool:
+    """Whether a line gives something away where it stands in a program that nobody wrote for an assignment."""
+    return needle.tokens >= _LONG and not _IDIOM.fullmatch(needle.shown)
 
 
 def _not_public(words: Mapping[str, str], known: Mapping[str, bytes]) -> dict[str, str]:

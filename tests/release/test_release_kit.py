@@ -126,6 +126,23 @@ def test_a_leak_inside_the_wheel_stops_everything(write_course: WriteCourse, tmp
     assert not (tmp_path / "kit.zip").exists()
 
 
+@pytest.mark.parametrize(
+    "line",
+    ["from collections.abc import Callable, Iterable, Iterator, Sequence", ") -> Callable[..., dict[str, int]]:"],
+    ids=["an import", "the end of a signature"],
+)
+def test_what_any_program_may_hold_is_no_leak_in_the_wheel(
+    write_course: WriteCourse, tmp_path: Path, line: str
+) -> None:
+    """The engine's own imports and signatures may read as those of a solution do."""
+    code = line if line.startswith("from") else f"def f(\n    x: int,\n{line}\n    ..."
+    region = code.replace("\n", "\n    ")
+    solution = f'def add(first, second):\n    """Add."""\n    ### BEGIN SOLUTION\n    {region}\n    ### END SOLUTION\n'
+    root = write_course(adder__py=solution)
+    (root / "course.yml").write_text(COURSE, encoding="utf-8")
+    assert make_kit(root, (), tmp_path / "kit", wheel=wheel(tmp_path, code), environment={}).folder.exists()
+
+
 def test_idioms_in_the_engine_are_no_leak(course: Path, tmp_path: Path) -> None:
     """A short line that engine and solution share says nothing."""
     kit = make_kit(course, (), tmp_path / "kit", wheel=wheel(tmp_path, "return grand_total"), environment={})
