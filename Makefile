@@ -30,12 +30,14 @@ pictures: $(DEVELOPER) ## pictures of the demo's pages and of attention -> docs/
 	$(BIN)/python docs/pictures/take.py
 	$(BIN)/python docs/pictures/attention_map.py
 
-prove: $(INSTRUCTOR) ## prove every assignment: solution 100, stub 0, every known mistake caught, fair variants 100
+prove: $(DEVELOPER) ## prove every assignment: solution 100, stub 0, every known mistake caught, fair variants 100
 	$(BIN)/autograder audit --prove
 	$(BIN)/autograder audit --naming
 	$(BIN)/autograder doctor --matrix docs/measured/jail.md
 	$(BIN)/python tests/attacks/fuzzing.py --cases 1000000
 	$(BIN)/python tests/killing.py --moments 20 --write docs/measured/killed.md
+	$(BIN)/python tests/killing_cluster.py --write docs/measured/cluster.md
+	$(BIN)/python tests/thousands.py --submissions 2000 --write docs/measured
 
 check: $(DEVELOPER) ## lint, format, types, layers: what needs no test run
 	$(BIN)/ruff check .

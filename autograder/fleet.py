@@ -14,6 +14,7 @@ from functools import lru_cache
 from multiprocessing.queues import SimpleQueue
 
 from autograder import memory
+from autograder.before import Before
 from autograder.checks.case import waited
 from autograder.errors import SandboxError
 from autograder.pipeline import Job, Pipeline, Settings
@@ -63,6 +64,7 @@ def _parallel(settings: Settings, jobs: Sequence[Job], workers: int, running: Ru
     numbers = context.SimpleQueue()
     for number in range(count):
         numbers.put(number)
+    before = Before(settings)  # a class that is all kept starts no process
     executor = ProcessPoolExecutor(count, context, _begin, (settings.cards, numbers))
     waiting, at_work = deque(jobs), dict[Future[Grade], Job]()
     try:
@@ -71,7 +73,10 @@ def _parallel(settings: Settings, jobs: Sequence[Job], workers: int, running: Ru
             finished = [(at_work.pop(future), future) for future in over]
             while waiting and len(at_work) < count and (not at_work or _fits(settings)):
                 job = waiting.popleft()
-                at_work[executor.submit(_grade_here, settings, job)] = job
+                if isinstance(known := before.known(job), Grade):
+                    yield job, known
+                else:
+                    at_work[executor.submit(_grade_here, settings, job)] = job
             running([job.submission.student for job in at_work.values()])
             for job, future in finished:  # only now: what is done with a grade keeps no process waiting
                 yield job, future.result()
@@ -82,6 +87,7 @@ def _parallel(settings: Settings, jobs: Sequence[Job], workers: int, running: Ru
         ) from error
     finally:
         executor.shutdown(cancel_futures=True)
+        before.close()
 
 
 def _fits(settings: Settings) -> bool:

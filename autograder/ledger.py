@@ -14,6 +14,7 @@ import json
 import logging
 import math
 import re
+import stat
 import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -22,6 +23,7 @@ from pathlib import Path
 from typing import Any, Literal, get_args
 
 from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
+from pydantic_core import to_json
 
 from autograder.disk import write_whole
 from autograder.errors import LedgerError
@@ -150,7 +152,7 @@ def write_grade(path: Path, grade: Grade) -> None:
 
 def grade_to_bytes(grade: Grade) -> bytes:
     """The content of a grade's file."""
-    return json.dumps(plain(grade), indent=1, ensure_ascii=False, allow_nan=False).encode() + b"\n"
+    return to_json(plain(grade), indent=1) + b"\n"
 
 
 def grade_from_bytes(content: bytes) -> Grade:
@@ -271,10 +273,20 @@ def _canonical(plain: Any) -> bytes:
 def write_private(path: Path, content: bytes, *, forced: bool = True) -> None:
     """Replace `path` by `content` in one step, for this user alone; LedgerError when the disk refuses."""
     try:
-        write_whole(path, content, private=True, forced=forced)
+        if not forced or not _is_there(path, content):
+            write_whole(path, content, private=True, forced=forced)
     except OSError as error:
         message = f"{path} cannot be written ({error.strerror}); free space or mend permissions, then run again"
         raise LedgerError(message) from error
+
+
+def _is_there(path: Path, content: bytes) -> bool:
+    """Whether that is what is on the disk already, for this user alone: to force it there again takes milliseconds."""
+    try:
+        found = path.lstat()
+        return found.st_mode == stat.S_IFREG | 0o600 and found.st_size == len(content) and path.read_bytes() == content
+    except OSError:
+        return False
 
 
 def _first_line(error: Exception) -> str:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from autograder.records import Limits
 
-STANDING_MB = 700
+STANDING_MB = 1000
 """What a grading process holds whatever it grades: the judge and its zygote, each with torch imported."""
 _NO_LIMIT_MB = 1 << 40
 _ROOT = Path("/")

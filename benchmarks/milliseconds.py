@@ -23,7 +23,7 @@ from typing import Any
 os.environ["OMP_NUM_THREADS"] = "1"
 
 import torch
-from overhead import FOLDER, SECRET, Recording, assignment, replay_s, settings, submissions  # type: ignore[import-not-found]
+from overhead import FOLDER, SECRET, Recording, assignment, replay_s, settings, submissions
 
 from autograder.ledger import Ledger
 from autograder.pipeline import Job

@@ -59,6 +59,10 @@ def test_two_processes_give_the_grades_of_one(
         name: without_timings(grade) for name, grade in alone.items()
     }
     assert [alone[name].score for name in sources] == [100, 90, 0]
+    monkeypatch.setattr(fleet, "_grade_here", None)  # what is kept needs no process
+    again: dict[str, Grade] = {}
+    fleet.grade_all(settings, jobs, 2, lambda job, grade: again.update({job.submission.student: grade}))
+    assert again == together
     assert not list(scratch.glob("autograder-*"))
     assert heard[0] == ["ada", "bo"], "two at a time, and it is said who"
     assert max(map(len, heard)) == 2
@@ -150,6 +154,20 @@ def test_an_interrupt_closes_the_sandbox(pipelines: list[FakePipeline], tmp_path
 # --- memory ----------------------------------------------------------------------------------------------------------
 
 
+class NothingKept:
+    """A ledger that is empty."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+
+    def known(self, job: Job) -> dict[str, bytes]:
+        """Nothing."""
+        return {}
+
+    def close(self) -> None:
+        """Nothing to end."""
+
+
 class SlowPool:
     """An executor whose submissions finish two looks after they began."""
 
@@ -190,6 +208,7 @@ def test_nothing_is_started_that_does_not_fit(
     SlowPool.at_most = 0
     monkeypatch.setattr(fleet, "ProcessPoolExecutor", lambda *_: pool)
     monkeypatch.setattr(fleet, "wait", pool.wait)
+    monkeypatch.setattr(fleet, "Before", NothingKept)
     monkeypatch.setattr(fleet.memory, "available_mb", lambda: free_mb)
     settings = Settings(tmp_path, Confinement.BEST_EFFORT, (), (), tmp_path, "0", memory_mb=1000)
     jobs = [Job(Submission(str(number), "t", {}), SECRET) for number in range(6)]

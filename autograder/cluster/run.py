@@ -6,11 +6,11 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
 from pathlib import Path
 
+from autograder.before import Before, Entries
 from autograder.checks.case import waited
-from autograder.cluster.before import Before
 from autograder.cluster.client import Cluster
 from autograder.cluster.crew import Crew
-from autograder.cluster.order import Answer, Entries
+from autograder.cluster.order import Answer
 from autograder.cluster.parcel import pack
 from autograder.cluster.post import DaskPost
 from autograder.errors import LedgerError

@@ -9,8 +9,9 @@ from typing import Any
 
 import pytest
 
+from autograder import memory
+from autograder.before import Before
 from autograder.cluster import address
-from autograder.cluster.before import Before
 from autograder.cluster.offer import Offer, offer, sources, unlike
 from autograder.cluster.order import Answer
 from autograder.cluster.parcel import Parcel, pack, unpack
@@ -112,7 +113,7 @@ def test_places_of_a_worker() -> None:
     """One a thread, as far as memory reaches, one a CUDA device, and never none."""
     limits = Limits(memory_mb=1000, scratch_mb=0)
     assert OFFER.places(8, limits) == 8
-    assert replace(OFFER, free_mb=5_200).places(8, limits) == 3
+    assert replace(OFFER, free_mb=3 * memory.needed_mb(limits) + 99).places(8, limits) == 3
     assert replace(OFFER, free_mb=10).places(8, limits) == 1
     assert replace(OFFER, cards=("a", "b")).places(8, limits) == 2  # type: ignore[arg-type]
 

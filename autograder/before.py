@@ -1,15 +1,18 @@
-"""What the ledger of the one who asks holds of a submission: the whole grade, or what a worker need not measure."""
+"""What the ledger holds of a submission: the whole grade, or what whoever measures the rest need not measure."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from autograder.cluster.order import Entries
 from autograder.ledger import Kind, Ledger
 from autograder.pipeline import Job, Pipeline
 from autograder.records import CheckResult, Grade
+
+Entries = Mapping[str, bytes]
+"""Files of a ledger: `measurements/ab/<key>.json` -> content."""
 
 
 class NotKept(Exception):
