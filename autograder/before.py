@@ -35,9 +35,10 @@ class _Noting(Ledger):
 
     def kept(self, kind: Kind, key: str) -> bytes | None:
         """What was kept, or None."""
-        if kind == "transcripts":  # only whoever is about to diagnose asks for one
+        content = Ledger.kept(self, kind, key)
+        if kind == "transcripts" and content is not None:  # only whoever is about to diagnose asks for one
             raise NotKept
-        return Ledger.kept(self, kind, key)
+        return content
 
     def entries(self) -> Entries:
         """What was found, with its transcripts: a worker may diagnose anew."""
