@@ -7,6 +7,7 @@ import sys
 import textwrap
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 
 from rich.console import Console
 from rich.padding import Padding
@@ -16,7 +17,7 @@ from rich.text import Text
 
 from autograder.home.report import Gpu, Line, Problem, Report
 from autograder.home.submit import Packed
-from autograder.records import Outcome
+from autograder.records import EarlierPart, Outcome
 from autograder.sandbox.faults import printable
 from autograder.wording import SOURCE, Wording, wording_in
 from autograder.wording.kinds import N_
@@ -76,7 +77,7 @@ class Page:
         self._console.print()
         for problem in report.problems:
             self._problem(problem)
-        for part in report.earlier:
+        for part in _together(report.earlier):
             self.say(self.wording.said(f"uses {part.words}"), "dim")
         if report.earlier:
             self._console.print()
@@ -202,6 +203,15 @@ class Waiting:
         """Show other words."""
         if self._status is not None:
             self._status.update(plain(words))
+
+
+def _together(parts: Sequence[EarlierPart]) -> list[EarlierPart]:
+    """Parts that are in use for one reason as one part, of all their names."""
+    names: dict[tuple[str, str], list[str]] = {}
+    for part in parts:
+        names.setdefault((part.file, part.why_stand_in), []).append(part.name)
+    firsts = {(part.file, part.why_stand_in): part for part in reversed(parts)}
+    return [replace(firsts[key], name=", ".join(found)) for key, found in names.items()]
 
 
 def plain(text: str) -> Text:

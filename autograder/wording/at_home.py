@@ -30,8 +30,8 @@ AT_HOME = (
     N_("on a GPU this line fails: one of its tensors lies on the CPU."),
     # --- earlier work (records/results.py)
     N_("uses {words}"),
-    N_("{name}: your own, from {raw}"),
-    N_("{name}: a stand-in, since {words}"),
+    N_("{thing}: your own, from {raw}"),
+    N_("{thing}: a stand-in, since {words}"),
     N_("the grader could not measure yours"),
     N_("yours builds on a part that is not right yet"),
     N_("yours is not written yet"),

@@ -18,7 +18,10 @@ from click.testing import CliRunner
 
 from autograder.cli import main
 from autograder.errors import UsageError
+from autograder.home.page import _together
 from autograder.home.places import find
+from autograder.records import EarlierPart
+from autograder.wording import wording_in
 
 Desk = Callable[..., Path]
 Edited = Callable[..., str]
@@ -213,3 +216,21 @@ def test_several_assignments_are_checked_one_after_the_other(desk: Desk, edited:
     assert "t1_tiny  Something tiny: not begun yet" in said.stdout
     assert "t2_other  Something tiny\n" in said.stdout
     assert "35 of 35 points" in said.stdout
+
+
+def test_parts_in_use_for_one_reason_are_one_line() -> None:
+    """Five stand-ins of one file are not five lines."""
+    parts = [
+        EarlierPart("EncoderLayer", "transformer.py", "yours is not written yet"),
+        EarlierPart("gelu", "transformer.py"),
+        EarlierPart("LayerNorm", "transformer.py", "yours is not written yet"),
+    ]
+    said = [part.words for part in _together(parts)]
+    assert said == [
+        "EncoderLayer, LayerNorm: a stand-in, since yours is not written yet",
+        "gelu: your own, from transformer.py",
+    ]
+    assert (
+        wording_in("ko").said(f"uses {said[0]}")
+        == "사용: EncoderLayer, LayerNorm: 대신 쓰는 올바른 구현(아직 작성하지 않음)"
+    )
