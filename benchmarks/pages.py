@@ -80,30 +80,51 @@ def main() -> None:
         class_cpu, class_wall, (page,) = written(assignment, Audience.CLASS, folder / "many", folder / "pages")
         size = page.stat().st_size / 1000
         print(f"class page of {CLASS}: {class_cpu:.1f} CPU s, {class_wall:.1f} s to make, {size:.0f} kB")
-        opened = opening_s(page)
-        print(f"it opens in {opened:.2f} s (until load, in headless Chromium)")
-    kept = {f"{MOST_S} CPU s": cpu <= MOST_S, f"{MOST_KB} kB": sizes[-1] <= MOST_KB, f"{OPENS_S} s": opened < OPENS_S}
+        opened, opened_cpu = opening_s(page)
+        print(f"it opens in {opened_cpu:.2f} CPU s of all of Chromium, {opened:.2f} s here (until it is laid out)")
+    kept = {
+        f"{MOST_S} CPU s to make": cpu <= MOST_S,
+        f"{MOST_KB} kB": sizes[-1] <= MOST_KB,
+        f"{OPENS_S} CPU s to open": opened_cpu < OPENS_S,
+    }
     print(", ".join(f"{bound}: {'kept' if fine else 'NOT kept'}" for bound, fine in kept.items()))
     sys.exit(0 if all(kept.values()) else 1)
 
 
-def opening_s(page: Path) -> float:
-    """Seconds until the page is loaded and laid out, the median of five times."""
+def opening_s(page: Path) -> tuple[float, float]:
+    """Seconds and CPU seconds of all of Chromium until the page is loaded and laid out: the medians of five times."""
     found = next(filter(None, map(shutil.which, ("chromium", "google-chrome", "chromium-browser"))), None)
     if found is None:
         sys.exit("no Chromium on this machine; `make pictures` installs it where it is run as root")
-    times = []
+    times, used = [], []
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=found, args=["--no-sandbox", "--disable-gpu"])
         for _ in range(5):
             tab = browser.new_page()
-            start = time.perf_counter()
+            start, cpu = time.perf_counter(), below_us_cpu_s()
             tab.goto(page.as_uri(), wait_until="load")
             tab.evaluate("document.body.getBoundingClientRect().height")
             times.append(time.perf_counter() - start)
+            used.append(below_us_cpu_s() - cpu)
             tab.close()
         browser.close()
-    return sorted(times)[2]
+    return sorted(times)[2], sorted(used)[2]
+
+
+def below_us_cpu_s() -> float:
+    """CPU seconds so far of all processes that come from this one and still run."""
+    parents, used = dict[int, int](), dict[int, int]()
+    for stat in Path("/proc").glob("[0-9]*/stat"):
+        try:
+            fields = stat.read_text().rpartition(")")[2].split()
+        except OSError:  # it has just ended
+            continue
+        parents[int(stat.parent.name)] = int(fields[1])
+        used[int(stat.parent.name)] = int(fields[11]) + int(fields[12])
+    ours = {os.getpid()}
+    while new := {pid for pid, parent in parents.items() if parent in ours} - ours:
+        ours |= new
+    return sum(used[pid] for pid in ours - {os.getpid()} if pid in used) / os.sysconf("SC_CLK_TCK")
 
 
 if __name__ == "__main__":
