@@ -10,6 +10,7 @@ from torch import Tensor
 from autograder.checks.draw import Draw
 from autograder.checks.finding import fail
 from autograder.errors import WireError
+from autograder.sandbox.faults import words
 from autograder.sandbox.remote import Remote, State, handle_session, read_state
 
 WEIGHT_RANGE = 0.5
@@ -30,6 +31,9 @@ def load(module: Remote, weights: Mapping[str, Tensor]) -> None:
         fail("missing", _mismatch(repr(module), document.get("expected"), document.get("found")))
     if "renamed" not in document:
         raise WireError("an answer to `load` that says nothing")
+    if isinstance(renamed := document["renamed"], dict):
+        names = {words(due): words(own) for due, own in renamed.items() if due in weights and isinstance(own, str)}
+        handle_session(module).renamed |= names
 
 
 def _mismatch(module: str, expected: object, found: object) -> str:

@@ -14,6 +14,7 @@ from typing import Any
 
 import torch
 
+from autograder.checks import operations
 from autograder.checks.answers import exchanges_of
 from autograder.checks.bench import Bench, Opened, Transcript, Used, Wish
 from autograder.checks.draw import Draw, derive_key
@@ -25,7 +26,7 @@ from autograder.errors import SandboxError, WireError
 from autograder.records import Check, CheckResult, Evidence, Finding, Outcome, Picture
 from autograder.sandbox.devices import CPU
 from autograder.sandbox.faults import ChildEnded, printable
-from autograder.sandbox.remote import Exchange, Remote, Trained
+from autograder.sandbox.remote import Call, Exchange, Remote, Trained
 
 Function = Callable[[Mapping[str, Any]], None]
 """A check's test function with its parametrised arguments filled in; takes the fixtures."""
@@ -48,6 +49,9 @@ class CheckRun:
     trained: Trained | None = None
     """What the last training returned."""
     refused: tuple[str, ...] = ()
+    _operators: tuple[dict[Call, int], dict[Call, int]] = field(default_factory=lambda: ({}, {}))
+    """Of the student's calls and of the reference's."""
+    _renamed: dict[str, str] = field(default_factory=dict)
     _opened: dict[tuple[str, str], Opened] = field(default_factory=dict)
     """Precision and device -> worker."""
     _used: list[Used] = field(default_factory=list)
@@ -97,6 +101,7 @@ class CheckRun:
             sessions = tuple(self._sessions)
             self.bench.transcribe(Transcript(self.check.id, FLOAT64.name, self._seed(), self.stand_ins, sessions))
         check, problem = self.check, self.problem or (CUT_OFF if self._cut_off else None)
+        renamed = operations.renamed(self._renamed)
         return CheckResult(
             id=check.id,
             outcome=problem.outcome if problem else Outcome.PASSED,
@@ -114,6 +119,8 @@ class CheckRun:
                 stderr="".join(used.stderr for used in self._used),
                 figures=dict(self.figures),
                 curve=self.curve,
+                remarks=(*renamed, *operations.remarks(*self._operators)),
+                doubts=() if problem else (*renamed, *operations.doubts(*self._operators)),
                 pictures=self.pictures + self._illustrated(),
             ),
         )
@@ -166,7 +173,10 @@ class CheckRun:
             try:
                 student = self._student(precision, device)
                 student.session.pictures = ()  # those of the case before
-                self._call(function, case_id, precision, student, self._reference())
+                reference = self._reference()
+                self._call(function, case_id, precision, student, reference)
+                if reference:
+                    self._operators[1].update(reference.session.operators)
             except KeyboardInterrupt:
                 raise
             except BaseException as error:  # noqa: BLE001 - what a check raises is a result (pytest's own outcomes, too)
@@ -216,6 +226,8 @@ class CheckRun:
         if opened := self._opened.get((precision.name, device)):
             self._note_refused(opened)
             self.figures.update(opened.session.figures)
+            self._operators[0].update(opened.session.operators)
+            self._renamed |= opened.session.renamed
             self.curve = opened.session.curve or self.curve
             self.trained = opened.session.trained or self.trained
             self._declared = opened.session.pictures

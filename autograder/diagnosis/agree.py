@@ -118,7 +118,7 @@ class _Walk:
 
     def documents(self, one: Mapping[str, Any], other: Mapping[str, Any]) -> None:
         for key, value in other.items():
-            if key in ("n", "refused", "buffers", "frozen"):
+            if key in ("n", "refused", "buffers", "frozen", "operators"):
                 continue
             self._masks = iter(self._terms.only if key == "answer" else ())
             if key in ("inputs", "parameters") and "losses" not in other:

@@ -112,9 +112,9 @@ def _finding(finding: Finding | None, unseen: re.Pattern[str] | None, *, public:
 
 def _evidence(evidence: Evidence, *, public: bool) -> Evidence:
     if public:
-        return replace(evidence, banned_calls=())
+        return replace(evidence, banned_calls=(), doubts=())
     pictures = tuple(picture for picture in evidence.pictures if picture.public)
-    return Evidence(figures=_bounds(evidence), curve=evidence.curve, pictures=pictures)
+    return Evidence(figures=_bounds(evidence), curve=evidence.curve, pictures=pictures, remarks=evidence.remarks)
 
 
 def _bounds(evidence: Evidence) -> dict[str, float]:

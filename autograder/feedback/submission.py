@@ -192,6 +192,7 @@ class _Maker:
             where=self.setting.said(finding.where, 2 * NAME),
             because=self.because.get(result.id, ()),
             stand_ins=tuple(clipped(part, NAME) for part in result.stand_ins[:MANY]),
+            remarks=tuple(self.setting.said(words, MESSAGE) for words in evidence.remarks[:MANY]),
             precision=result.precision,
             printed=self._printed(result) if check and check.public and not self.sight.everything else "",
             excerpt=self.source.around(place) if elsewhere else None,
@@ -254,6 +255,7 @@ class _Maker:
                 (clipped(name, NAME), short(value)) for name, value in islice(evidence.figures.items(), MANY)
             ),
             banned_calls=tuple(clipped(name, NAME) for name in evidence.banned_calls[:MANY]),
+            doubts=tuple(self.setting.said(words, MESSAGE) for words in evidence.doubts[:MANY]),
             diagnosis=diagnosed(result.diagnosis),
             change=self._change(result.diagnosis),
             cpu_s=result.cpu_s,

@@ -38,6 +38,7 @@ class Staff:
     stderr: str
     figures: tuple[tuple[str, str], ...]
     banned_calls: tuple[str, ...]
+    doubts: tuple[str, ...]
     cpu_s: float
     wall_s: float
     diagnosis: str
@@ -68,6 +69,8 @@ class Shown:
     because: tuple[str, ...]
     """Ids of the checks to mend before it can run."""
     stand_ins: tuple[str, ...]
+    remarks: tuple[str, ...]
+    """What could be done better although it is right."""
     precision: str
     printed: str
     """Of a public check: details and output, which the student could have at home."""

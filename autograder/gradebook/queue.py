@@ -101,9 +101,17 @@ def _of(grade: Grade, by_hand: Decided) -> Iterator[Item]:
             yield item(Why.GRADER, result.id, result.finding.message if result.finding else "")
         elif words := close_call(result):
             yield item(Why.CLOSE, result.id, words)
+        yield from (item(Why.FLAG, result.id, words) for words in _in_doubt(result))
     for words in grade.needs_human:
         if words not in ours:
             yield item(Why.FLAG, "", words)
+
+
+def _in_doubt(result: CheckResult) -> Iterator[str]:
+    """What a run left for a human to look at, whether the check passed or not."""
+    yield from result.evidence.doubts
+    if refused := result.evidence.banned_calls:
+        yield f"called and refused: {', '.join(refused)}"
 
 
 def _named(words: str, grade: Grade) -> str:

@@ -245,6 +245,7 @@ def _remarks(line: Line, _: Wording) -> Iterator[Text]:
         yield Text(printable(_("with a right %(names)s in place of yours") % names), "dim")
     if line.result.precision == "float32":
         yield Text(_("in float32; in float64 it does not"), "dim")
+    yield from (plain(_.said(words)) for words in line.result.evidence.remarks)
 
 
 def _printed(text: str, _: Wording) -> Iterator[Text]:

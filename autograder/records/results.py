@@ -101,6 +101,10 @@ class Evidence:
     """Numbers that the check reported: margin, largest error, held-out loss."""
     curve: tuple[float, ...] = ()
     """Training losses, one a step."""
+    remarks: tuple[str, ...] = ()
+    """What could be done better although nothing is wrong with it; for the student, too."""
+    doubts: tuple[str, ...] = ()
+    """What a human should look at before it counts as settled."""
     pictures: tuple[Picture, ...] = ()
     """What shows the answer, or how it differs; of a public check for the student, too."""
 

@@ -85,6 +85,10 @@ class Trained:
     """Names in `state` that are no parameters."""
 
 
+Call = tuple[str, tuple[tuple[int, ...], ...]]
+"""What was called, and the shapes of the tensors that it was given."""
+
+
 @dataclass
 class Session:
     """One worker, from its first question to its last."""
@@ -103,6 +107,10 @@ class Session:
     """What the last training run returned."""
     pictures: tuple[Picture, ...] = ()
     """What the case at hand wants seen."""
+    operators: dict[Call, int] = field(default_factory=dict)
+    """How many operators each call ran whose gradients were asked for, as its side says."""
+    renamed: dict[str, str] = field(default_factory=dict)
+    """The handout's names of parameters -> those that were taken for them, since only their shapes fit."""
 
     @property
     def root(self) -> Remote:
@@ -192,6 +200,9 @@ class Remote:
     def vjp(self, args: Sequence[Any], kwargs: Mapping[str, Any], cotangents: Sequence[Tensor]) -> Vjp:
         """Return the answer and its vector-Jacobian products against `cotangents`, one for each float tensor in it."""
         document = self._ask("vjp", args=tuple(args), kwargs=dict(kwargs), cotangents=list(cotangents))
+        call = ".".join([*([self._kind] if self._kind else []), *self._path]), tuple(_shapes([*args, *kwargs.values()]))
+        if type(count := document.get("operators")) is int:
+            self._session.operators[call] = count
         inputs, parameters = document.get("inputs"), document.get("parameters")
         if not isinstance(inputs, list) or not isinstance(parameters, dict):
             raise WireError("gradients that are no gradients")
@@ -266,6 +277,14 @@ def _state(document: Mapping[str, Any]) -> State:
         tuple(tuple(words(name) for name in group) for group in document.get("shared") or ()),
         tuple(words(name) for name in document.get("frozen") or ()),
     )
+
+
+def _shapes(values: Sequence[object]) -> Iterator[tuple[int, ...]]:
+    for value in values:
+        if isinstance(value, Tensor):
+            yield tuple(value.shape)
+        elif isinstance(value, list | tuple):
+            yield from _shapes(value)
 
 
 def _tensor(value: object) -> Tensor:

@@ -19,6 +19,7 @@ from torch import Tensor, nn
 from autograder.errors import WireError
 from autograder.sandbox import wire
 from autograder.sandbox.devices import Place
+from autograder.sandbox.graphs import operators_in
 
 MESSAGE_CHARACTERS = 2000
 FRAMES = 12
@@ -142,10 +143,12 @@ class Executor:
         for parameter in parameters.values():
             parameter.grad = None
         answer = target(*args, **kwargs)
+        operators = operators_in(float_leaves(answer))
         attached = self._backward(answer, cotangents)
         return {
             "answer": answer,
             "attached": attached,
+            "operators": operators,
             "inputs": [leaf.grad for leaf in inputs],
             "parameters": {name: parameter.grad for name, parameter in parameters.items()},
         }

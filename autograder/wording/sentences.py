@@ -19,6 +19,17 @@ SENTENCES = (
     N_("cell {n1}, line {n2}, in {raw}"),
     N_("cell {n1}, line {n2}"),
     N_("argument {n}"),
+    # --- what could be better although it is right
+    N_(
+        "{name} runs about {figure} operators for each further position; "
+        "a number that does not grow, of matrix products say, can do the same (this costs no points)"
+    ),
+    N_(
+        "{name} runs about {figure1} operators for each further position; "
+        "about {figure2} can do the same (this costs no points)"
+    ),
+    N_("{name} needs {n1} operators where the solution needs {n2}: what does the work in it?"),
+    N_("{name1} was taken for {name2}: only its shape fits, name it as the handout does"),
     # --- what is wrong with a shape
     N_("looks transposed, batch and time look swapped: got {shape1}, expected {shape2}"),
     N_("looks transposed (axes {list}): got {shape1}, expected {shape2}"),

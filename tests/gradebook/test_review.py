@@ -92,6 +92,20 @@ def test_a_training_near_its_bound_is_close(course: Any) -> None:
     assert waiting(course) == [("close", "a", "test_fit")]
 
 
+def test_what_a_run_left_in_doubt_waits(course: Any) -> None:
+    """Names that were found by shape, too few operators, refused calls: also where the check passed."""
+    doubt = "w_h was taken for weight_hh: only its shape fits, name it as the handout does"
+    course.add("ada", test_run={"evidence": Evidence(doubts=(doubt,))})
+    course.add("bo", test_fit={"outcome": FAILED, "evidence": Evidence(banned_calls=("torch.lstm", "torch.gru"))})
+    found = [(item.why, item.student, item.check, item.words) for item in queue(open_book(course.root))]
+    assert found == [
+        ("flag", "ada", "test_run", doubt),
+        ("flag", "bo", "test_fit", "called and refused: torch.lstm, torch.gru"),
+    ]
+    look(open_book(course.root), "t1_tiny", "ada", "test_run", doubt, AUTHOR)
+    assert [item.student for item in queue(open_book(course.root))] == ["bo"]
+
+
 def test_what_is_decided_leaves_and_comes_back_when_its_ground_has_changed(course: Any) -> None:
     """Points settle a check; where it gives something else later, the decision waits to be looked at again."""
     course.add("eun", test_run=close())
