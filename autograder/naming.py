@@ -81,6 +81,8 @@ class Naming:
     mistakes: int
     first: int
     """Named first: alone, or before others that answer alike."""
+    alike: int
+    """Not first, but behind one that no check tells from it, in either's own trial: from outside both are one."""
     behind: Mapping[str, Mapping[str, Any]]
     """Those that were not: how, and what was named in their place by how many checks."""
     pairs: int
@@ -92,7 +94,8 @@ class Naming:
     def in_words(self) -> str:
         """One line for the terminal."""
         return (
-            f"named first: {self.first} of {self.mistakes} mistakes ({_share(self.first, self.mistakes)});"
+            f"named first: {self.first} of {self.mistakes} mistakes ({_share(self.first, self.mistakes)}), and"
+            f" {self.alike} by one that answers alike everywhere;"
             f" of {self.pairs} pairs at least one in {_share(self.one_of_pair, self.pairs)}, both in"
             f" {_share(self.both_of_pair, self.pairs)}"
         )
@@ -102,10 +105,12 @@ def named_in(verdicts: Sequence[Verdict]) -> Naming:
     """Return how the trials of `naming_trials` were named."""
     alone = [v for v in verdicts if v.trial.kind is Kind.MISTAKE]
     pairs = [v for v in verdicts if v.trial.kind is Kind.PAIR]
+    by_id = {v.trial.variant.id: v for v in alone}
     hits = {v.trial.variant.id: _found(v) & set(v.trial.variant.id.split(JOINT)) for v in pairs}
     return Naming(
         mistakes=len(alone),
         first=sum(map(_is_first, alone)),
+        alike=sum(not _is_first(v) and _is_one_with_the_first(v, by_id) for v in alone),
         behind={
             v.trial.variant.id: {"how": v.named or "not named", "instead": _instead(v), "why": _why(v)}
             for v in alone
@@ -126,6 +131,21 @@ def _found(verdict: Verdict) -> set[str]:
 def _instead(verdict: Verdict) -> Mapping[str, int]:
     """A row of the confusion matrix: what was named, and by how many checks."""
     return Counter(JOINT.join(found.mistakes) for found in verdict.exact)
+
+
+def _is_one_with_the_first(verdict: Verdict, by_id: Mapping[str, Verdict]) -> bool:
+    """Whether what is named in a mistake's place cannot be told from it: neither in its trial nor in that one's own."""
+    id_ = verdict.trial.variant.id
+    firsts = {found.mistakes[0] for found in verdict.exact if id_ in found.also}
+    return any(_lists_both(verdict, first) and first in by_id and _lists_both(by_id[first], id_) for first in firsts)
+
+
+def _lists_both(verdict: Verdict, other: str) -> bool:
+    """Whether every check that names the trial's own mistake names the other one, too."""
+    id_ = verdict.trial.variant.id
+    listed = [{*found.mistakes, *found.also} for found in verdict.exact if len(found.mistakes) == 1]
+    own = [ids for ids in listed if id_ in ids]
+    return bool(own) and all(other in ids for ids in own)
 
 
 def _why(verdict: Verdict) -> str:
@@ -160,6 +180,7 @@ def write_naming(root: Path, assignment: Assignment, naming: Naming) -> Path:
         "digest": digest(assignment.folder),
         "mistakes": naming.mistakes,
         "named_first": naming.first,
+        "named_by_one_alike": naming.alike,
         "behind": naming.behind,
         "pairs": naming.pairs,
         "one_of_pair": naming.one_of_pair,

@@ -100,6 +100,17 @@ def test_only_what_a_diagnosis_puts_first_counts() -> None:
     assert "2 of 4 mistakes (50%)" in found.in_words()
 
 
+def test_two_that_no_check_tells_apart_are_one() -> None:
+    """Where both trials list both; not where a check of either one tells them apart."""
+    both = [trial(Kind.MISTAKE, "a", named("a", also=("b",))), trial(Kind.MISTAKE, "b", named("a", also=("b",)))]
+    found = named_in(both)
+    assert (found.first, found.alike) == (1, 1)
+    assert found.behind.keys() == {"b"}
+    told = trial(Kind.MISTAKE, "a", named("a", also=("b",)), named("a"))
+    assert named_in([told, both[1]]).alike == 0
+    assert named_in([both[0], trial(Kind.MISTAKE, "b", named("a", also=("b",)), named("c", also=("b",)))]).alike == 0
+
+
 def test_who_was_not_first_is_looked_at_again() -> None:
     """As in a class, on all checks; the second verdict counts. Pairs are left as they are."""
     one, two = trial(Kind.MISTAKE, "a", named("a")), trial(Kind.MISTAKE, "c", named("a", also=("c",)))
@@ -121,7 +132,7 @@ def test_a_pair_is_caught_when_any_check_catches_it() -> None:
 
 def test_figures_say_what_they_hold_for(assignment: Assignment, tmp_path: Path) -> None:
     """The file carries the digest of the assignment, and each pair that was missed."""
-    path = write_naming(tmp_path, assignment, Naming(4, 3, {"c": {"how": "listed"}}, 2, 2, 1, {"a + c": ("a",)}))
+    path = write_naming(tmp_path, assignment, Naming(4, 3, 0, {"c": {"how": "listed"}}, 2, 2, 1, {"a + c": ("a",)}))
     document = json.loads(path.read_text(encoding="utf-8"))
     assert path == tmp_path / "docs" / "measured" / "t1_tiny.naming.json"
     assert document["digest"] == digest(assignment.folder)
