@@ -1,6 +1,6 @@
 """`kill -9` at random moments of a run on a Dask cluster: nobody is lost, and no score is another one.
 
-    .venv/bin/python tests/killing_cluster.py [--submissions 200] [--kills 12] [--write docs/measured/cluster.md]
+    .venv/bin/python tests/killing_cluster.py [--submissions 200] [--kills 6] [--write docs/measured/cluster.md]
 
 A class of tiny submissions is graded on this machine, then on a cluster of two workers on it, each a process with a
 nanny that starts another where it dies. At random moments a judge or a worker is killed, by turns. Each submission must
@@ -193,7 +193,7 @@ def main() -> None:
     """Make a class, grade it twice, say what came of it."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--submissions", type=int, default=200)
-    parser.add_argument("--kills", type=int, default=12)
+    parser.add_argument("--kills", type=int, default=6)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--write", type=Path, default=None, help="Write the figures there.")
     options = parser.parse_args()
