@@ -6,6 +6,7 @@ that go on to grade everybody else. `Arena.stand` asserts what must hold for eve
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import os
 import re
@@ -40,6 +41,8 @@ NEEDLES = {
 }
 """What no result may hold, and where on the host each of them stands."""
 
+SEMAPHORE = "sem.mp-"
+"""How names in shared memory begin that Python's pools of processes use."""
 SETTINGS = """title: "A line"
 files: [line.py]
 builds_on: []
@@ -200,6 +203,8 @@ class Arena:
     facts: dict[str, Any]
     right: str = RIGHT
     numbers: Iterator[int] = field(default_factory=lambda: itertools.count(1))
+    semaphores: frozenset[str] = field(default_factory=lambda: frozenset(_shared(SEMAPHORE)))
+    """Those of Python's pools that were there before: whoever made them takes them away when it likes."""
 
     def source(self, attack: str, work: str, **facts: Any) -> str:
         """Return an attack in front of a student's work; `facts` are added to the targets that it may use."""
@@ -277,14 +282,36 @@ class Arena:
             "limits": [resource.prlimit(pid, kind) for pid in pids for kind in range(16)],
             "descriptors": len(os.listdir("/proc/self/fd")),
             "handlers": [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGALRM)],
-            "shared memory": sorted(os.listdir("/dev/shm")),
+            "shared memory": [name for name in _shared() if not name.startswith(SEMAPHORE)],
+            "semaphores": self.new_semaphores(),
             "folder": os.getcwd(),
             "processes": descendants(self.zygote()._process.pid),
         }
 
+    def new_semaphores(self) -> list[str]:
+        """Return the semaphores that came since, but those that a process beside us holds: tests have pools, too."""
+        if not (new := set(_shared(SEMAPHORE)) - self.semaphores):
+            return []
+        ours, held = set(descendants(self.zygote()._process.pid)), set[int]()
+        for maps in Path("/proc").glob("[0-9]*/maps"):
+            with contextlib.suppress(OSError):  # it has ended
+                if int(maps.parent.name) not in ours:  # by the number of the file: its name there is not the one here
+                    held |= set(map(int, re.findall(r" (\d+) +/dev/shm/sem\.", maps.read_text())))
+        return sorted(name for name in new if _number(Path("/dev/shm", name)) not in {*held, None})
+
     def zygote(self) -> Any:
         """Return the zygote that runs."""
         return self.pipeline._workshop._zygotes["cpu"]
+
+
+def _shared(beginning: str = "") -> list[str]:
+    return sorted(name for name in os.listdir("/dev/shm") if name.startswith(beginning))
+
+
+def _number(path: Path) -> int | None:
+    with contextlib.suppress(OSError):
+        return path.stat().st_ino
+    return None
 
 
 def _lasts(path: Path) -> bool:
