@@ -5,12 +5,14 @@ from __future__ import annotations
 import multiprocessing
 import os
 import signal
+import threading
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import closing
 from functools import lru_cache
+from multiprocessing.connection import wait as wait_for
 from multiprocessing.queues import SimpleQueue
 
 from autograder import memory
@@ -97,11 +99,19 @@ def _fits(settings: Settings) -> bool:
 
 
 def _begin(cards: tuple[Card, ...], numbers: SimpleQueue[int]) -> None:
-    """Leave interrupts to the parent, and take a card that no other process has."""
+    """Leave interrupts to the parent, end with it, and take a card that no other process has."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    threading.Thread(target=_end_with_parent, daemon=True).start()
     os.environ["OMP_NUM_THREADS"] = "1"
     if cards:
         assign(cards, numbers.get())
+
+
+def _end_with_parent() -> None:
+    """Where the parent is killed nobody takes the grade: end, and the zygotes with it. What was measured is kept."""
+    if parent := multiprocessing.parent_process():
+        wait_for([parent.sentinel])
+        os._exit(1)
 
 
 @lru_cache(maxsize=1)
