@@ -146,6 +146,15 @@ def test_what_is_not_written_comes_in_short(results: Any) -> None:
     assert "Mend this first run 30 points wait here." in Reader(results.pages()["ada"]).words
 
 
+def test_a_known_mistake_is_written(results: Any) -> None:
+    """A module without the parameters that the handout names is no gap where a known mistake answers so."""
+    known = Diagnosis(("tiny.triples",), (), 4, 2, 0.0, "double", {"en": "Count again."})
+    results.add(test_double={**MISSING, "diagnosis": known})
+    words = Reader(results.pages()["ada"]).words
+    assert "Not written yet" not in words
+    assert "Count again." in words
+
+
 def test_a_file_that_cannot_be_imported_has_one_reason(results: Any) -> None:
     """Where every check failed for the same, it is said once, with the lines."""
     finding = Finding("loading", "tiny.py cannot be imported: SyntaxError", "tiny.py, line 2", detail="DETAIL")
