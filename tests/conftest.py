@@ -22,6 +22,17 @@ if TYPE_CHECKING:
     from autograder.sandbox.transport import Child
 
 SECRET = b"a secret of the tests, thirty-two bytes and more"
+CHEAP_HIDDEN = '''
+from autograder.checks import needs, points, same
+
+
+@points(65)
+@needs("rnn_cell")
+def test_run(student, reference, draw):
+    """Runs."""
+    args = [draw(3, 4, 5), draw(3, 7), draw(7, 5), draw(7, 7), draw(7), draw(7)]
+    same(student.run(*args), reference.run(*args))
+'''
 
 COURSE = """title: A course in miniature
 timezone: Asia/Seoul
@@ -531,3 +542,17 @@ def results_in() -> Callable[[Path], Results]:
 def results(tmp_path: Path, results_in: Callable[[Path], Results]) -> Results:
     """An empty results folder of a course of its own; that of `tiny_course`."""
     return results_in(tmp_path / "course")
+
+
+@pytest.fixture(scope="session")
+def cheap_hidden() -> str:
+    """A hidden check of the tiny assignment that trains nothing."""
+    return CHEAP_HIDDEN
+
+
+@pytest.fixture(scope="session")
+def without_timings() -> Callable[[Grade], Grade]:
+    """What makes of a grade one in which nothing depends on how fast the machine was."""
+    return lambda grade: replace(
+        grade, results=tuple(replace(result, cpu_s=0.0, wall_s=0.0) for result in grade.results)
+    )

@@ -19,30 +19,20 @@ from autograder.records import CheckResult, Confinement, Finding, Grade, Outcome
 Write = Callable[..., Path]
 SECRET = b"a secret of the tests, thirty-two bytes and more"
 
-CHEAP_HIDDEN = '''
-from autograder.checks import needs, points, same
-
-
-@points(65)
-@needs("rnn_cell")
-def test_run(student, reference, draw):
-    """Runs."""
-    args = [draw(3, 4, 5), draw(3, 7), draw(7, 5), draw(7, 7), draw(7), draw(7)]
-    same(student.run(*args), reference.run(*args))
-'''
-
-
-def without_timings(grade: Grade) -> Grade:
-    """A grade in which nothing depends on how fast the machine was."""
-    return replace(grade, results=tuple(replace(result, cpu_s=0.0, wall_s=0.0) for result in grade.results))
-
 
 @pytest.mark.skipif(sys.platform != "linux", reason="the sandbox needs Linux")
 def test_two_processes_give_the_grades_of_one(
-    write_tiny: Write, desk_for: Any, hand_in: Any, edited: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    write_tiny: Write,
+    cheap_hidden: str,
+    without_timings: Callable[[Grade], Grade],
+    desk_for: Any,
+    hand_in: Any,
+    edited: Any,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """Every grade but its timings is the same, and the processes leave no folder behind."""
-    folder = write_tiny(tmp_path / "c", test_hidden__py=CHEAP_HIDDEN)
+    folder = write_tiny(tmp_path / "c", test_hidden__py=cheap_hidden)
     sources = {"ada": edited(), "bo": edited(("2 * x", "3 * x")), "eun": "def broken(:\n"}
     jobs = [Job(hand_in(source, student), SECRET) for student, source in sources.items()]
     desk = desk_for(folder)

@@ -9,7 +9,6 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -24,17 +23,6 @@ from autograder.records import Confinement, Grade
 
 Write = Callable[..., Path]
 SECRET = b"a secret of the tests, thirty-two bytes and more"
-CHEAP_HIDDEN = '''
-from autograder.checks import needs, points, same
-
-
-@points(65)
-@needs("rnn_cell")
-def test_run(student, reference, draw):
-    """Runs."""
-    args = [draw(3, 4, 5), draw(3, 7), draw(7, 5), draw(7, 7), draw(7), draw(7)]
-    same(student.run(*args), reference.run(*args))
-'''
 SLOW = ("return 2 * x", "return 2 * x if sum(range(5_000_000)) else x")
 
 pytestmark = [
@@ -51,11 +39,6 @@ def certificate(folder: Path) -> Path:
     subprocess.run(command, check=True, capture_output=True)
     made.write_text(made.read_text() + (folder / "cert.pem").read_text())
     return made
-
-
-def without_timings(grade: Grade) -> Grade:
-    """A grade in which nothing depends on how fast the machine was."""
-    return replace(grade, results=tuple(replace(result, cpu_s=0.0, wall_s=0.0) for result in grade.results))
 
 
 def is_the_tracker(process: psutil.Process) -> bool:
@@ -88,7 +71,14 @@ def tls(tmp_path: Path) -> tuple[dict[str, Any], Keys]:
 
 
 def test_a_cluster_gives_the_grades_of_one_machine_though_a_worker_is_killed(
-    write_tiny: Write, desk_for: Any, hand_in: Any, edited: Any, tmp_path: Path, tls: tuple[dict[str, Any], Keys]
+    write_tiny: Write,
+    cheap_hidden: str,
+    without_timings: Callable[[Grade], Grade],
+    desk_for: Any,
+    hand_in: Any,
+    edited: Any,
+    tmp_path: Path,
+    tls: tuple[dict[str, Any], Keys],
 ) -> None:
     """Six submissions on two workers, one of which dies with one in hand: equal grades, all measured things kept.
 
@@ -96,7 +86,7 @@ def test_a_cluster_gives_the_grades_of_one_machine_though_a_worker_is_killed(
     """
     from distributed import LocalCluster
 
-    folder = write_tiny(tmp_path / "c", test_hidden__py=CHEAP_HIDDEN)
+    folder = write_tiny(tmp_path / "c", test_hidden__py=cheap_hidden)
     desk = desk_for(folder)
     sources = {"slow": edited(SLOW), "ada": edited(), "eun": "def broken(:\n"}
     sources |= {f"s{number}": edited(("2 * x", f"{number} * x")) for number in (3, 4, 5)}
