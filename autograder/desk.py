@@ -22,6 +22,7 @@ from autograder.intake import files_digest
 from autograder.ledger import handed_in_file, make_writable, read_files
 from autograder.records import Assignment, Confinement, Grade, Submission
 from autograder.secret import load_secret
+from autograder.turns import last_time, longest_first
 
 if TYPE_CHECKING:
     from autograder.cluster import Cluster, Keys
@@ -156,7 +157,7 @@ class Desk:
         wanted = Wanted(submissions, frozenset(only), times, newest)
         chosen = gather(course, self.assignment, wanted, folder, screen.say)
         make_writable(folder)  # to be known before a night of grading, not after it
-        return self._graded(chosen, screen, Filing(folder, course.attempts).keep, again=again)
+        return self._graded(chosen, screen, folder, Filing(folder, course.attempts).keep, again=again)
 
     def regrade(
         self, grades: Mapping[str, Grade], screen: Screen, *, again: bool
@@ -180,18 +181,22 @@ class Desk:
             notes, digest = own_notes(grade), grade.submission_digest
             tries = (grade.attempt, grade.attempts)
             chosen.append(Submission(student, grade.assignment, files, notes, "", digest, grade.handed_in, *tries))
-        graded = self._graded(chosen, screen, lambda _, grade: (grade,), again=again)
+        graded = self._graded(chosen, screen, folder, lambda _, grade: (grade,), again=again)
         return {grade.student: grade for grade in graded}, left
 
     def _graded(
         self,
         submissions: Sequence[Submission],
         screen: Screen,
+        results: Path,
         keep: Callable[[Submission, Grade], tuple[Grade, ...]],
         *,
         again: bool,
     ) -> tuple[Grade, ...]:
-        """Grade submissions, hand each grade to `keep` as soon as it stands, and return what it makes, by student."""
+        """Grade submissions, hand each grade to `keep` as soon as it stands, and return what it makes, by student.
+
+        Where several are graded at a time, longest first, as far as the `results` of last time tell.
+        """
         from autograder.pipeline import Job
 
         grades: list[Grade] = []
@@ -201,6 +206,8 @@ class Desk:
             screen.advance(grade)
 
         secret = load_secret(self.root, os.environ)
+        if self.cluster is not None or self.workers > 1:
+            submissions = longest_first(submissions, self.assignment.files, last_time(results))
         jobs = [Job(submission, secret) for submission in submissions]
         with screen.progress(self.assignment, len(jobs), self.missing), self._ledger(again=again) as ledger:
             self._grade_all(self.settings(ledger), jobs, done, screen)
