@@ -1,9 +1,10 @@
 """`kill -9` at random moments of a run on a Dask cluster: nobody is lost, and no score is another one.
 
-    .venv/bin/python tests/killing_cluster.py [--submissions 200] [--kills 6] [--write docs/measured/cluster.md]
+    .venv/bin/python tests/killing_cluster.py [--submissions 200] [--kills 12] [--write docs/measured/cluster.md]
 
 A class of tiny submissions is graded on this machine, then on a cluster of two workers on it, each a process with a
-nanny that starts another where it dies. At random moments a judge or a worker is killed, by turns. Each submission must
+nanny that starts another where it dies. At random moments a judge or a worker is killed, by turns; where none grades
+just then, since all of them start anew, at the next grade. Each submission must
 have one grade, the same as before but for its timings; the ledger that is written here must give all of them without a
 worker; and no judge may be left. Last, one submission is poisoned: all judges are killed as long as one has it. It must
 be a fault for a human, and its neighbours be graded.
@@ -36,6 +37,9 @@ from autograder.intake import read_submissions
 from autograder.pipeline import Job, Settings
 from autograder.records import Confinement, Grade, Outcome
 
+SLOW_STARTS = {"distributed.comm.timeouts.connect": "120s", "distributed.deploy.lost-worker-timeout": "120s"}
+"""A nanny gives up a worker that starts slowly, and a LocalCluster both where none is back in 15 s: for ever."""
+
 
 def without_timings(grade: Grade) -> Grade:
     """A grade in which nothing depends on how fast the machine was."""
@@ -57,18 +61,18 @@ class Killer:
         if grade.student in self.grades:
             self.twice.append(grade.student)
         self.grades[grade.student] = grade
-        if self.moments and len(self.grades) >= self.moments[0]:
+        if self.moments and len(self.grades) >= self.moments[0] and self.kill():
             self.moments.pop(0)
-            self.kill()
 
-    def kill(self) -> None:
-        """Kill one process of the cluster that does grade: a worker, or a judge."""
+    def kill(self) -> bool:
+        """Kill one process of the cluster that does grade, a worker or a judge; return whether there was one."""
         judges, workers = judging()
         kinds = [("a judge", judges), ("a worker", workers)]
         name, processes = kinds[len(self.killed) % 2]
         if processes:
             self.chance.choice(processes).send_signal(signal.SIGKILL)
             self.killed.append(name)
+        return bool(processes)
 
 
 def judging() -> tuple[list[psutil.Process], list[psutil.Process]]:
@@ -110,7 +114,7 @@ def run(course: Path, jobs: Sequence[Job], kills: int, seed: int, say: Callable[
 
     folder, found = course / "solutions" / one_check.ID, list[str]()
     with (
-        dask.config.set({"distributed.comm.timeouts.connect": "120s"}),  # a nanny gives up a worker that starts slowly
+        dask.config.set(SLOW_STARTS),
         LocalCluster(n_workers=2, threads_per_worker=1, host="127.0.0.1", dashboard_address=None) as local,
         connected(local.scheduler_address, Keys(), Confinement.BEST_EFFORT, "cpu", say) as cluster,
     ):
@@ -193,7 +197,7 @@ def main() -> None:
     """Make a class, grade it twice, say what came of it."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--submissions", type=int, default=200)
-    parser.add_argument("--kills", type=int, default=6)
+    parser.add_argument("--kills", type=int, default=12)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--write", type=Path, default=None, help="Write the figures there.")
     options = parser.parse_args()

@@ -2,7 +2,7 @@
 
     .venv/bin/python tests/thousands.py [--submissions 2000] [--jobs 2] [--write docs/measured]
 
-The assignment has two tiny checks, so that the number is large and the hours few. Every few seconds the memory of the
+The assignment has two tiny checks, so that the number is large and the hours few. Every two seconds the memory of the
 command's processes is read: their share of what they have in common with others (PSS), so that pages of torch count
 once. Flat means that the processes that last (the command, judges, zygotes; a child lives for one check) grow by no
 more from the second quarter of the class to its last than the grades that the command holds: GROWTH_KB for a
@@ -29,7 +29,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 import one_check
 
 GROWTH_KB = 16.0
-EVERY_S = 4.0
+EVERY_S = 2.0
 
 
 @dataclass(frozen=True)
@@ -113,6 +113,8 @@ def faults(samples: list[Sample], lines: list[dict[str, object]], count: int) ->
 def growth_kb(samples: list[Sample], count: int) -> float:
     """Kilobytes a submission by which lasting processes grow from the second quarter of a class to its last."""
     quarters = [[each for each in samples if low <= each.graded / count < low + 0.25] for low in (0.25, 0.75)]
+    if not all(quarters):
+        raise SystemExit(f"{count} submissions are over too soon to see anything; give more")
     lasting = frozenset.intersection(*(frozenset(each.resident) for quarter in quarters for each in quarter))
     sums = [median(sum(each.resident[pid] for pid in lasting) for each in quarter) for quarter in quarters]
     graded = [median(each.graded for each in quarter) for quarter in quarters]
@@ -127,6 +129,7 @@ def in_words(samples: list[Sample], count: int, jobs: int, cpu_s: float) -> str:
         cells = (each.parent_mb, each.judges_mb, each.zygotes_mb, each.total_mb)
         rows.append(f"| {each.graded} | " + " | ".join(f"{megabytes:.0f}" for megabytes in cells) + " |")
     table = "\n".join(rows)
+    zygotes = f"{jobs} zygotes and their children" if jobs > 1 else "its zygote and its children"
     return f"""# {count} submissions in one go
 
 `make prove` wrote this: `autograder grade --jobs {jobs}` on {count} submissions of two tiny checks, a quarter of them
@@ -135,7 +138,7 @@ with a mistake and a quarter with an exception. Each has its own line, and the s
 
 Megabytes, what processes share counted once:
 
-| graded | command | {jobs} judges | {jobs} zygotes and their children | together |
+| graded | {"command" if jobs > 1 else "command, which judges"} | {jobs if jobs > 1 else "further"} judges | {zygotes} | together |
 |---|---|---|---|---|
 {table}
 
