@@ -129,7 +129,8 @@ def in_words(samples: list[Sample], count: int, jobs: int, cpu_s: float) -> str:
         cells = (each.parent_mb, each.judges_mb, each.zygotes_mb, each.total_mb)
         rows.append(f"| {each.graded} | " + " | ".join(f"{megabytes:.0f}" for megabytes in cells) + " |")
     table = "\n".join(rows)
-    zygotes = f"{jobs} zygotes and their children" if jobs > 1 else "its zygote and its children"
+    several = ("command", f"{jobs} judges", f"{jobs} zygotes and their children")
+    command, judges, zygotes = several if jobs > 1 else ("command, the judge", "other judges", "zygote and children")
     return f"""# {count} submissions in one go
 
 `make prove` wrote this: `autograder grade --jobs {jobs}` on {count} submissions of two tiny checks, a quarter of them
@@ -138,7 +139,7 @@ with a mistake and a quarter with an exception. Each has its own line, and the s
 
 Megabytes, what processes share counted once:
 
-| graded | {"command" if jobs > 1 else "command, which judges"} | {jobs if jobs > 1 else "further"} judges | {zygotes} | together |
+| graded | {command} | {judges} | {zygotes} | together |
 |---|---|---|---|---|
 {table}
 
