@@ -32,6 +32,7 @@ from autograder.records import CheckResult, Grade, Outcome
 _LOG = logging.getLogger(__name__)
 _RESULT = TypeAdapter(CheckResult)
 _GRADE = TypeAdapter(Grade)
+_INFINITE = {math.inf: "Infinity", -math.inf: "-Infinity"}
 _NEVER_EMPTY = ("submission", "check", "solution", "device", "torch", "engine", "secret_sha256")
 
 
@@ -249,21 +250,20 @@ def _opened(key: str, content: bytes) -> CheckResult:
 
 def plain(value: Any) -> Any:
     """Return `value` in JSON's own types: records as objects, infinities by name, text without lone surrogates."""
-    if isinstance(value, str):  # enums included; first, for most are
-        return value.encode("utf-8", "backslashreplace").decode("utf-8")
-    if isinstance(value, int | None):
+    if isinstance(value, float):  # first, for most are: curves have hundreds
+        return value if math.isfinite(value) else _INFINITE.get(value, "NaN")
+    if isinstance(value, str):  # enums included, which are text behind this
+        known = type(value) is str and value.isascii()
+        return value if known else value.encode("utf-8", "backslashreplace").decode("utf-8")
+    if value is None or isinstance(value, int):
         return value
-    if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        return {field.name: plain(getattr(value, field.name)) for field in dataclasses.fields(value)}
-    if isinstance(value, Mapping):
-        return {plain(key): plain(inner) for key, inner in value.items()}
     if isinstance(value, tuple | list):
         return [plain(inner) for inner in value]
-    if isinstance(value, datetime):
-        return value.isoformat()
-    if isinstance(value, float) and not math.isfinite(value):
-        return "NaN" if math.isnan(value) else "Infinity" if value > 0 else "-Infinity"
-    return value
+    if isinstance(value, Mapping):
+        return {plain(key): plain(inner) for key, inner in value.items()}
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        return {field.name: plain(getattr(value, field.name)) for field in dataclasses.fields(value)}
+    return value.isoformat() if isinstance(value, datetime) else value
 
 
 def _canonical(plain: Any) -> bytes:

@@ -44,6 +44,8 @@ class Sample:
     """With the children that they have forked."""
     resident: Mapping[int, float]
     """Process -> its resident memory in MB."""
+    cpu_s: float
+    """Of all of them so far, and of those of their children that have ended."""
 
     @property
     def total_mb(self) -> float:
@@ -62,20 +64,22 @@ def pss_mb(pid: int) -> float:
 
 def sample(command: psutil.Process, start: float, graded: int) -> Sample:
     """Look at a command and all that it started."""
-    resident, shares = dict[int, float](), {"judges": 0.0, "zygotes": 0.0}
+    resident, shares, cpu_s = dict[int, float](), {"judges": 0.0, "zygotes": 0.0}, 0.0
     for each in (command, *command.children(recursive=True)):
         try:
             words = " ".join(each.cmdline())
             resident[each.pid] = each.memory_info().rss / 2**20
+            cpu_s += sum(each.cpu_times()[:4])
         except psutil.Error:
             continue
         if each.pid != command.pid:
             shares["judges" if "multiprocessing" in words else "zygotes"] += pss_mb(each.pid)
-    return Sample(time.monotonic() - start, graded, pss_mb(command.pid), shares["judges"], shares["zygotes"], resident)
+    own = pss_mb(command.pid)
+    return Sample(time.monotonic() - start, graded, own, shares["judges"], shares["zygotes"], resident, cpu_s)
 
 
-def watched(course: Path, folder: Path, jobs: int) -> tuple[list[Sample], list[dict[str, object]], float]:
-    """Grade the class; return what was seen, the lines that it said, and CPU seconds."""
+def watched(course: Path, folder: Path, jobs: int) -> tuple[list[Sample], list[dict[str, object]]]:
+    """Grade the class; return what was seen, and the lines that it said."""
     words = ["grade", one_check.ID, str(folder), "--course", str(course), "--sandbox", "best-effort"]
     command = [sys.executable, "-m", "autograder.cli", *words, "--jobs", str(jobs), "--quiet"]
     start, samples = time.monotonic(), list[Sample]()
@@ -86,14 +90,9 @@ def watched(course: Path, folder: Path, jobs: int) -> tuple[list[Sample], list[d
     while process.poll() is None:
         samples.append(sample(handle, start, out.read_bytes().count(b"\n")))
         time.sleep(EVERY_S)
-    used = os.times()
     if process.returncode:
         raise SystemExit(f"the command ended with {process.returncode}")
-    return (
-        samples,
-        [json.loads(line) for line in out.read_bytes().splitlines()],
-        used.children_user + used.children_system,
-    )
+    return samples, [json.loads(line) for line in out.read_bytes().splitlines()]
 
 
 def faults(samples: list[Sample], lines: list[dict[str, object]], count: int) -> list[str]:
@@ -121,9 +120,9 @@ def growth_kb(samples: list[Sample], count: int) -> float:
     return (sums[1] - sums[0]) * 1024 / (graded[1] - graded[0])
 
 
-def in_words(samples: list[Sample], count: int, jobs: int, cpu_s: float) -> str:
+def in_words(samples: list[Sample], count: int, jobs: int) -> str:
     """What stands in docs/measured."""
-    rows = []
+    rows, cpu_s = [], max(each.cpu_s for each in samples)
     for share in (0.05, 0.25, 0.5, 0.75, 0.95):
         each = min(samples, key=lambda one: abs(one.graded - share * count))
         cells = (each.parent_mb, each.judges_mb, each.zygotes_mb, each.total_mb)
@@ -178,11 +177,11 @@ def main() -> None:
     with tempfile.TemporaryDirectory(prefix="autograder-thousands-") as place:
         course = one_check.write_course(Path(place))
         folder = one_check.write_class(course / "class", options.submissions)
-        samples, lines, cpu_s = watched(course, folder, options.jobs)
+        samples, lines = watched(course, folder, options.jobs)
     found = faults(samples, lines, options.submissions)
     for fault in found:
         sys.stdout.write(f"FAULT: {fault}\n")
-    words = in_words(samples, options.submissions, options.jobs, cpu_s)
+    words = in_words(samples, options.submissions, options.jobs)
     sys.stdout.write(words)
     if options.write and not found:
         (options.write / "thousands.md").write_text(words, encoding="utf-8")
