@@ -219,11 +219,15 @@ class Pipeline:
             for used in self.assignment.builds_on
         ]
         without = sum(alone, NOTHING_EARLIER)
+        bench = self._bench(job, without, {}, lambda _: None)
         try:
-            for opened in open_first(self._bench(job, without, {}, lambda _: None)).values():
+            for opened in open_first(bench).values():
                 opened.close()
         except (StudentFault, WireError, SandboxError):
             return None
+        finally:
+            if bench.shared is not None:
+                bench.shared.close()
         return without
 
     def run_info(self, job: Job) -> RunInfo:

@@ -12,6 +12,7 @@ from autograder.checks.earlier import NOTHING_EARLIER, EarlierWork
 from autograder.checks.home import AtHome, load_dataset
 from autograder.checks.illustrations import Illustrations
 from autograder.checks.known_answers import KnownAnswers
+from autograder.checks.shared import Shared
 from autograder.errors import SandboxError
 from autograder.records import Assignment, Check, CheckResult, Submission
 from autograder.sandbox import loading
@@ -30,13 +31,54 @@ SLOWER, OPENING_S = {CUDA: 3}, {CUDA: 20}
 class Sandboxed:
     """A submission that is loaded in a locked child."""
 
-    session: Session
     child: Child
+    session: Session = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.session = Session(self.child)
 
     def close(self) -> Used:
         """End the child; it is reaped when this returns."""
         usage = self.child.close()
         return Used(usage.cpu_s, usage.stdout, usage.stderr)
+
+
+@dataclass
+class Lending:
+    """The same, for one check after the other. What the submission printed when it was loaded stands with each."""
+
+    child: Child
+    _loading: Used = field(init=False)
+    _due: float = field(init=False)
+    """CPU seconds of loading, until a check has them on its account."""
+
+    def __post_init__(self) -> None:
+        self._loading = self._since()
+        self._due = self._loading.cpu_s
+
+    def session(self, seed: int, dtype: str) -> Session:
+        """Return a session that finds the submission as if it had just been loaded."""
+        return Session(self.child, begin=(seed, dtype))
+
+    def used(self) -> Used:
+        """What it used and printed since this was last asked."""
+        since, before = self._since(), self._loading
+        due, self._due = self._due, 0.0
+        return Used(due + since.cpu_s, before.stdout + since.stdout, before.stderr + since.stderr)
+
+    def _since(self) -> Used:
+        usage = self.child.so_far()
+        return Used(usage.cpu_s, usage.stdout, usage.stderr)
+
+    @property
+    def lives(self) -> bool:
+        """Whether its process has not ended, as far as is known."""
+        return self.child.usage is None
+
+    def close(self) -> Used:
+        """End the child; it is reaped when this returns."""
+        self.child.close()
+        return self.used()
 
 
 @dataclass
@@ -82,6 +124,7 @@ class Workshop:
             answers=self._answers,
             dataset=load_dataset,
             illustrations=self._illustrations,
+            shared=Shared(lambda wish: Lending(self.open(submission, wish, work).child)),
             device=self.device,
         )
 
@@ -104,7 +147,7 @@ class Workshop:
             raise
         if child.code and submission.digest:
             self._code = {(submission.digest, work.modules): child.code}
-        return Sandboxed(Session(child), child)
+        return Sandboxed(child)
 
     def _order(self, submission: Submission, wish: Wish, work: EarlierWork) -> Order:
         stubs = {name: self.stubs[name] for name in work.replaced_files(self.assignment)}

@@ -25,6 +25,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -33,8 +34,10 @@ os.environ["OMP_NUM_THREADS"] = "1"
 import course_data
 import torch
 
+from autograder.checks.bench import Bench, Wish
 from autograder.checks.precision import default_dtype
 from autograder.checks.same import same
+from autograder.checks.shared import Shared
 from autograder.course import load_assignment
 from autograder.fleet import grade_all
 from autograder.pipeline import Job, Pipeline, Settings
@@ -156,15 +159,26 @@ class Recording(Pipeline):
     def __init__(self, used: Settings) -> None:
         super().__init__(used)
         self.sessions: list[tuple[str, Session]] = []
-        opener = self._workshop.open
+        made = self._workshop.bench
 
-        def remembering(submission: Submission, wish: Any, *earlier: Any) -> Any:
-            opened = opener(submission, wish, *earlier)
-            if submission.student.endswith("-0"):
-                self.sessions.append((wish.dtype, opened.session))
-            return opened
+        def remembering(opener: Callable[[Wish], Any]) -> Callable[[Wish], Any]:
+            def opening(wish: Wish) -> Any:
+                opened = opener(wish)
+                if opened is not None:
+                    self.sessions.append((wish.dtype, opened.session))
+                return opened
 
-        self._workshop.open = remembering  # type: ignore[method-assign, assignment]
+            return opening
+
+        def bench(submission: Submission, *others: Any) -> Bench:
+            bench = made(submission, *others)
+            if not submission.student.endswith("-0"):
+                return bench
+            assert isinstance(bench.shared, Shared)
+            bench.shared.lend = remembering(bench.shared.lend)  # type: ignore[method-assign]
+            return replace(bench, open_student=remembering(bench.open_student))
+
+        self._workshop.bench = bench  # type: ignore[method-assign, assignment]
 
 
 def submission_s(count: int) -> tuple[float, float]:

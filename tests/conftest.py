@@ -392,8 +392,10 @@ class Desk:
     folder: Path
     ledger: Path
     sandboxes: Sandboxes
+    asked: list[str] = field(default_factory=list)
+    """For every worker that a check had, shared or its own: the check."""
     forks: list[str] = field(default_factory=list)
-    """For every child that was started: the check that asked for it."""
+    """For every child that was started: the check that was the first to ask for it."""
 
     def pipeline(self, *, lend: bool = True, **changes: Any) -> Pipeline:
         """Return a new pipeline; without `lend` it starts its own zygote when it needs one."""
@@ -408,7 +410,27 @@ class Desk:
             workshop = pipeline._workshop
             workshop.zygote = lambda _="cpu": self.sandboxes.zygote()  # type: ignore[method-assign]
             workshop.open = self._counted(workshop.open)  # type: ignore[method-assign]
+            workshop.bench = self._asked(workshop.bench)  # type: ignore[method-assign]
         return made
+
+    def _asked(self, made: Callable[..., Bench]) -> Callable[..., Bench]:
+        """Benches that tell who has a worker."""
+
+        def noted(opener: Callable[[Wish], Any]) -> Callable[[Wish], Any]:
+            def opening(wish: Wish) -> Any:
+                opened = opener(wish)
+                self.asked += [wish.check.id] if opened is not None else []
+                return opened
+
+            return opening
+
+        def bench(*args: Any) -> Bench:
+            bench = made(*args)
+            shared: Any = bench.shared
+            shared.lend = noted(shared.lend)
+            return replace(bench, open_student=noted(bench.open_student))
+
+        return bench
 
     def _counted(self, opener: Callable[..., Any]) -> Callable[..., Any]:
         def counted(submission: Submission, wish: Wish, *earlier: Any) -> Any:

@@ -81,7 +81,7 @@ def test_a_banned_operator_is_refused(desk: Any, hand_in: HandIn, edited: Edited
     assert results["test_run"].stand_ins == ("rnn_cell",)
 
 
-def test_every_check_has_a_process_of_its_own(desk: Any, hand_in: HandIn, edited: Edited) -> None:
+def test_no_check_pays_for_another_ones_crash(desk: Any, hand_in: HandIn, edited: Edited) -> None:
     """What a crash or a limit does in one check is no other check's affair; its output is kept."""
     source = edited(
         ("return 2 * x", "print('before'); __import__('ctypes').string_at(0)"),
@@ -126,9 +126,9 @@ def test_checks_that_are_left_out_are_skipped_and_not_kept(desk: Any, hand_in: H
 def test_the_same_work_of_another_student_is_not_measured_again(desk: Any, hand_in: HandIn) -> None:
     """A measurement depends on the files, not on the name."""
     desk.grade(hand_in())
-    count = len(desk.forks)
+    count = len(desk.asked)
     grade = desk.grade(hand_in(student="bo"))
-    assert (grade.student, grade.score, len(desk.forks)) == ("bo", 100, count)
+    assert (grade.student, grade.score, len(desk.asked)) == ("bo", 100, count)
 
 
 @pytest.mark.parametrize(
@@ -174,7 +174,7 @@ def measured_again(
     change()
     desk = desk_for(folder)
     assert desk.grade(submission).score == 100
-    return set(desk.forks)
+    return set(desk.asked)
 
 
 def replaced(file: Path, before: str, after: str) -> None:
@@ -211,11 +211,11 @@ def test_a_changed_verdict_measures_what_builds_on_it(
     replaced(file, "torch.rnn_tanh_cell(*args)", "student.rnn_cell(*args)")
     desk = desk_for(course)
     after = outcomes(desk.grade(wrong))
-    assert set(desk.forks) == {"test_rnn_cell", "test_rnn_cell_repeats", "test_run"}
+    assert set(desk.asked) == {"test_rnn_cell", "test_rnn_cell_repeats", "test_run"}
     assert (after["test_rnn_cell_repeats"], after["test_run"]) == (Outcome.PASSED, Outcome.FAILED)
     replaced(file, "same(student.rnn_cell(*args), student.rnn_cell(*args))", SAME_CELL)
     back = desk_for(course)
-    assert (outcomes(back.grade(wrong)), back.forks) == (before, [])
+    assert (outcomes(back.grade(wrong)), back.asked) == (before, [])
 
 
 UNMEASURED = {
@@ -242,7 +242,7 @@ def test_what_is_no_part_of_a_measurement_measures_nothing_again(
     replaced(path, path.read_text(encoding="utf-8") if before is None else before, after)
     desk = desk_for(course)
     assert [desk.grade(work).score for work in works] == scores
-    assert desk.forks == []
+    assert desk.asked == []
 
 
 def test_points_and_hints_are_those_of_today(
@@ -256,7 +256,7 @@ def test_points_and_hints_are_those_of_today(
     replaced(course / "test_public.py", "Twice is two times.", "Count the fingers of both hands.")
     desk = desk_for(course)
     grade = desk.grade(wrong)
-    assert (grade.score, grade.out_of, desk.forks) == (85, 100, [])
+    assert (grade.score, grade.out_of, desk.asked) == (85, 100, [])
     double = next(result for result in grade.results if result.id == "test_double")
     assert (double.earned, double.points) == (0, 15)
     assert double.finding is not None
@@ -324,7 +324,7 @@ def test_a_killed_run_goes_on_where_it_stopped(desk: Any, hand_in: HandIn, tmp_p
     assert run.returncode == -9, run.stderr
     assert stored(desk.ledger) == 2
     assert desk.grade(hand_in()).score == 100
-    assert Counter(desk.forks) == Counter(["test_rnn_cell_repeats", "test_run", "test_fit"])
+    assert Counter(desk.asked) == Counter(["test_rnn_cell_repeats", "test_run", "test_fit"])
     assert stored(desk.ledger) == 5
 
 

@@ -55,6 +55,22 @@ class Opened(Protocol):
         """End it and say what it used."""
 
 
+class Sharing(Protocol):
+    """Workers of one submission in which checks take turns."""
+
+    def serves(self, wish: Wish) -> bool:
+        """Whether a check with this wish may share a worker."""
+
+    def start(self, wish: Wish) -> None:
+        """Have a worker for this wish. Raises what opening raises."""
+
+    def lend(self, wish: Wish) -> Opened | None:
+        """Return a worker that is as if just opened, or None where the check is to have one of its own."""
+
+    def close(self) -> None:
+        """End them."""
+
+
 @dataclass(frozen=True)
 class Bench:
     """Everything that a run of one submission's checks needs."""
@@ -78,6 +94,8 @@ class Bench:
     dataset: Callable[[str], Any] | None = None
     illustrations: Illustrations | None = field(default=None, repr=False)
     """What is drawn of a submission beside the checks; None: nothing."""
+    shared: Sharing | None = field(default=None, repr=False)
+    """Workers in which checks take turns; None: each has its own. Whoever runs the checks closes it."""
     device: str = "cpu"
     """Where the student's code computes: cpu or cuda. Judge and reference are on the CPU."""
     transcribe: Callable[[Transcript], None] = lambda _: None

@@ -86,6 +86,24 @@ class CheckRun:
         self._cut_off = False
         return problem
 
+    def passes(self, function: Function, case_id: str) -> bool:
+        """Run one case as it stands, where nothing but a pass counts: no other precision or place is tried."""
+        self._cut_off, self._last = True, (function, case_id)
+        self.problem = self._attempt(function, case_id, FLOAT64, self.bench.device)
+        self.pictures = self._declared or self.pictures
+        self.device = self.bench.device
+        self._cut_off = False
+        return self.problem is None and not self.refused
+
+    def borrow(self, worker: Opened) -> None:
+        """Use this worker for float64 instead of one of its own; it is closed with the others."""
+        self._opened[FLOAT64.name, self.bench.device] = worker
+
+    def abandon(self) -> None:
+        """Close the workers without a result."""
+        for opened in list(self._opened):
+            self._close(*opened)
+
     def _tried(self, function: Function, case_id: str, device: str) -> Problem | None:
         """Run the case in both precisions; passing in either is passing."""
         problem = self._attempt(function, case_id, FLOAT64, device)
@@ -95,8 +113,7 @@ class CheckRun:
 
     def finish(self) -> CheckResult:
         """Close the workers and return the result."""
-        for opened in list(self._opened):
-            self._close(*opened)
+        self.abandon()
         if self.problem and self.problem.outcome is Outcome.FAILED:
             sessions = tuple(self._sessions)
             self.bench.transcribe(Transcript(self.check.id, FLOAT64.name, self._seed(), self.stand_ins, sessions))

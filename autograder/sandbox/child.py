@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import fcntl
 import os
-import random
 import resource
 import sys
 import tempfile
@@ -82,8 +81,7 @@ def _prepare(order: Order, jail: Jail, limits: Mapping[str, int], scratch: Path)
     stand_ins = [*order.stand_ins, *(name for each in order.earlier for name in each.stand_ins)]
     banned = _enforce_bans(jail, order.bans, stand_ins)
     torch.set_default_dtype(getattr(torch, order.dtype))
-    random.seed(order.seed)
-    torch.default_generator.manual_seed(order.seed)  # torch.manual_seed looks for every accelerator there is: 2 ms
+    devices.Place().seed(order.seed)
     lock(jail, limits, scratch)
     place = devices.start(limits["memory_mb"], order.seed) if jail.on_cuda else devices.Place()
     _write(LOCKED)  # until here a failure is ours, from here on the submission's

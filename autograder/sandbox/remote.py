@@ -111,6 +111,8 @@ class Session:
     """How many operators each call ran whose gradients were asked for, as its side says."""
     renamed: dict[str, str] = field(default_factory=dict)
     """The handout's names of parameters -> those that were taken for them, since only their shapes fit."""
+    begin: tuple[int, str] | None = None
+    """Seed and default dtype with which a worker that has served others begins anew; None: it is new."""
 
     @property
     def root(self) -> Remote:
@@ -120,6 +122,8 @@ class Session:
     def ask(self, operation: str, **payload: object) -> dict[str, Any]:
         """Return the answer to one operation. Raises StudentFault, or WireError for an answer that is none."""
         number = len(self.transcript)
+        if number == 0 and self.begin is not None:
+            payload["begin"] = list(self.begin)
         question = wire.pack({"n": number, "op": operation, **payload}, self)
         answer = self.transport.exchange(question)
         self.transcript.append(Exchange(question, answer))

@@ -8,7 +8,10 @@ import sys
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import torch
 
 
 @contextmanager
@@ -26,6 +29,13 @@ def settled(module: str) -> Iterator[None]:
     os.chdir = _stay
     with warnings.catch_warnings():
         yield
+    settle(dtype)
+
+
+def settle(dtype: torch.dtype) -> None:
+    """Put torch into the state in which checks are run."""
+    import torch
+
     torch.set_default_dtype(dtype)
     torch.set_grad_enabled(True)
     torch.set_default_device(None)

@@ -8,7 +8,7 @@ import selectors
 import signal
 import socket
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Protocol
 
 from autograder.errors import SandboxError, WireError
@@ -27,6 +27,9 @@ class Keeper(Protocol):
 
     def kill(self, number: int) -> None:
         """End a child that does not end by itself."""
+
+    def cpu_s(self, number: int) -> float:
+        """Return the CPU seconds of a living child so far."""
 
     def ends(self, number: int) -> bool:
         """Whether a child that hung up ends by itself, within the least wall time."""
@@ -59,6 +62,8 @@ class Child:
     received: int = 0
     code: bytes = b""
     """What the submission's module was compiled to, if this child compiled it."""
+    _told: float = 0.0
+    """CPU seconds that `so_far` has told."""
 
     def __post_init__(self) -> None:
         self.channel.setblocking(False)
@@ -68,6 +73,9 @@ class Child:
         self._selector.register(self.channel, selectors.EVENT_READ)
         for index, pipe in enumerate(self.pipes):
             self._selector.register(pipe, selectors.EVENT_READ, index)
+        self._start_clock()
+
+    def _start_clock(self) -> None:
         self._deadline = time.monotonic() + max(LEAST_WALL_S, WALL_FACTOR * self.cpu_s)
 
     def wait_loaded(self) -> None:
@@ -176,13 +184,36 @@ class Child:
         return status
 
     def _clear_away(self, cpu_s: float) -> None:
-        for index, pipe in enumerate(self.pipes):
-            with contextlib.suppress(OSError):
-                self._drain(index)
+        self._drain_all()
+        for pipe in self.pipes:
             os.close(pipe)
         self._selector.close()
+        self.usage = Usage(cpu_s, *self._texts())
+
+    def _drain_all(self) -> None:
+        for index in range(len(self.pipes)):
+            with contextlib.suppress(OSError):
+                self._drain(index)
+
+    def _texts(self) -> tuple[str, str]:
         out, err = (bytes(text).decode("utf-8", "replace") for text in self.printed)
-        self.usage = Usage(cpu_s, out, err)
+        return out, err
+
+    def so_far(self) -> Usage:
+        """Return what it used and printed since this was last asked; what it may answer, and when, counts from now."""
+        if self.usage is None:
+            self._drain_all()
+            cpu_s = self.zygote.cpu_s(self.number)
+            used, self._told = cpu_s - self._told, cpu_s
+            usage = Usage(used, *self._texts())
+            self.received = 0
+            self._start_clock()
+        else:
+            usage = replace(self.usage, cpu_s=max(0.0, self.usage.cpu_s - self._told))
+            self._told = self.usage.cpu_s
+        for text in self.printed:
+            text.clear()
+        return usage
 
     def close(self) -> Usage:
         """End the child if it lives, and return what it used. It is reaped when this returns."""

@@ -17,7 +17,7 @@ import torch
 from torch import Tensor, nn
 
 from autograder.errors import WireError
-from autograder.sandbox import wire
+from autograder.sandbox import surroundings, wire
 from autograder.sandbox.devices import Place
 from autograder.sandbox.graphs import operators_in
 
@@ -46,6 +46,11 @@ class Kept:
             return self._objects[document["id"]]
         except (KeyError, TypeError) as error:
             raise WireError("a handle that was released or never given") from error
+
+    def clear(self) -> None:
+        """Forget all of them, and number anew."""
+        self._objects.clear()
+        self._last = 0
 
     def release(self, ids: list[int]) -> None:
         """Forget objects."""
@@ -88,8 +93,10 @@ class Executor:
     def reply(self, frame: bytes) -> bytes:
         """Return the frame that answers `frame`; a student's exception is an answer, too."""
         request = self._place.sent(wire.unpack(frame, self._kept))
-        number = request.pop("n")
+        number, begin = request.pop("n"), request.pop("begin", None)
         try:
+            if begin is not None:
+                self._begin(*begin)
             with self._place.inside():
                 answer = self.perform(request)
             return self._pack(number, answer)
@@ -97,6 +104,12 @@ class Executor:
             if isinstance(error, KeyboardInterrupt) and signal.getsignal(signal.SIGINT) is not signal.SIG_IGN:
                 raise  # ctrl-C of whoever sits here; where signals of the terminal are ignored, it is the submission's
             return self._pack(number, {"error": describe(error, self.folder)})
+
+    def _begin(self, seed: int, dtype: str) -> None:
+        """Be as if just opened, for the next check."""
+        self._kept.clear()
+        surroundings.settle(getattr(torch, dtype))
+        self._place.seed(seed)
 
     def perform(self, request: Mapping[str, Any]) -> dict[str, Any]:
         """Return the answer to a question without its number; what a submission raises comes out as it is."""

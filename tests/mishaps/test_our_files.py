@@ -30,7 +30,7 @@ def course(tiny_course: Path, edited: Callable[..., str]) -> Path:
 
 @pytest.fixture
 def started(course: Path, desk_for: Any, monkeypatch: pytest.MonkeyPatch) -> Any:
-    """A desk that lends its sandboxes to `autograder grade`; its `forks` say what was measured."""
+    """A desk that lends its sandboxes to `autograder grade`; its `asked` says what was measured."""
     from autograder import fleet
 
     desk = desk_for(course / "solutions" / "t1_tiny")
@@ -84,9 +84,9 @@ def test_a_result_that_was_cut_off_hides_no_other(course: Path, grade: Grade, st
     said = CliRunner().invoke(main, ["status", "t1_tiny", "--course", str(course)])
     assert_told(said, "ada.json is not a grade", "grade the submission again")
     assert "1 graded in" in said.stdout
-    measured = len(started.forks)
+    measured = len(started.asked)
     assert grade().exit_code == 0
-    assert len(started.forks) == measured
+    assert len(started.asked) == measured
     assert CliRunner().invoke(main, ["status", "t1_tiny", "--course", str(course)]).exit_code == 0
 
 
@@ -107,7 +107,7 @@ def test_a_place_that_cannot_be_written_is_told_before_grading(course: Path, gra
     """A file where the results' folder is due costs no measurement."""
     (course / "taken").write_text("x")
     assert_told(grade("--out", course / "taken"), "taken cannot be written", "name another folder with --out")
-    assert started.forks == []
+    assert started.asked == []
 
 
 def test_a_disk_that_is_read_only_is_told_before_grading(
@@ -116,7 +116,7 @@ def test_a_disk_that_is_read_only_is_told_before_grading(
     """So does a folder that nobody may write into."""
     small_disk(course / "results", "ro,size=64k")
     assert_told(grade(), "cannot be written (Read-only file system)")
-    assert started.forks == []
+    assert started.asked == []
 
 
 def test_a_full_disk_loses_nothing(
@@ -127,12 +127,12 @@ def test_a_full_disk_loses_nothing(
     (course / "results" / "filling").write_bytes(b"x" * 60_000)
     assert_told(grade(), "(No space left on device)", "free space or mend permissions, then run again")
     assert not list((course / "results").rglob(".*.tmp"))
-    measured = len(started.forks)
+    measured = len(started.asked)
     assert measured
     (course / "results" / "filling").unlink()
     assert grade().exit_code == 0
     assert scores(course) == {"ada": True, "bo": True}
-    assert started.forks.count("test_fit") <= 2
+    assert started.asked.count("test_fit") <= 2
 
 
 def test_a_full_disk_under_the_ledger_loses_nothing(
@@ -166,4 +166,4 @@ def test_a_wrong_key_is_told_with_its_line(
     assert said.exit_code == 2
     assert words in said.stderr
     assert "Traceback" not in said.output
-    assert started.forks == []
+    assert started.asked == []
