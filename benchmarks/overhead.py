@@ -175,7 +175,7 @@ class Recording(Pipeline):
             if not submission.student.endswith("-0"):
                 return bench
             assert isinstance(bench.shared, Shared)
-            bench.shared.lend = remembering(bench.shared.lend)  # type: ignore[method-assign]
+            bench.shared.lend = remembering(bench.shared.lend)  # type: ignore[method-assign, assignment]
             return replace(bench, open_student=remembering(bench.open_student))
 
         self._workshop.bench = bench  # type: ignore[method-assign, assignment]
