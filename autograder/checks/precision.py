@@ -79,8 +79,12 @@ def precision_of(expected: Tensor | float) -> Precision:
 
 def tolerance(expected: Tensor, precision: Precision, rtol: float | None = None, atol: float | None = None) -> Tensor:
     """The allowed error of each value (float64, shape of `expected`); `rtol`, `atol` replace the precision's."""
-    size = expected.detach().to(torch.float64).abs().nan_to_num(nan=0.0, posinf=0.0)
-    ordinary = size[size < FILL_VALUE]
-    scale = max(precision.floor, float(ordinary.max()) if ordinary.numel() else 0.0)
+    size = expected.detach().to(torch.float64).abs()
+    largest = float(size.max()) if size.numel() else 0.0
+    if not largest < FILL_VALUE:  # or not a number
+        size = size.nan_to_num(nan=0.0, posinf=0.0)
+        ordinary = size[size < FILL_VALUE]
+        largest = float(ordinary.max()) if ordinary.numel() else 0.0
+    scale = max(precision.floor, largest)
     relative = precision.rtol if rtol is None else rtol
     return (precision.atol if atol is None else atol) * scale + relative * size

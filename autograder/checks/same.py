@@ -172,14 +172,15 @@ class _Place:
         return Comparison()
 
     def reals(self, got: Tensor, expected: Tensor, allowed: Tensor) -> Comparison:
+        error = (got - expected).abs()
+        if bool((error <= allowed).all()):  # the usual case: an infinity or NaN is not near anything
+            return _how_near(error, allowed)
         self.finite(got, expected)
         usual = torch.isfinite(expected)  # elsewhere both hold the same infinity or NaN
         difference = patterns.Difference(got.where(usual, 0.0), expected.where(usual, 0.0), allowed.where(usual, 0.0))
         if bool(difference.wrong.any()):
             self.values(difference, difference.wrong, show_size=True)
-        error = (difference.got - difference.expected).abs()
-        ratio = torch.where(error > 0, error / difference.allowed, 0.0)
-        return Comparison(float(ratio.max()), float(error.max())) if error.numel() else Comparison()
+        return _how_near((difference.got - difference.expected).abs(), difference.allowed)
 
     def finite(self, got: Tensor, expected: Tensor) -> None:
         equal = (got == expected) | (got.isnan() & expected.isnan())
@@ -203,6 +204,12 @@ class _Place:
         detail = _values_near(difference.got, difference.expected, wrong) + _margin(difference)
         drawn = difference_picture(self.name, difference.got, difference.expected, wrong)
         self.fail("values", words, detail, drawn, {TIMES_ALLOWED: _times_allowed(difference)})
+
+
+def _how_near(error: Tensor, allowed: Tensor) -> Comparison:
+    """The largest error, beside what is allowed and as it is."""
+    largest = float(error.max()) if error.numel() else 0.0
+    return Comparison(float(torch.where(error > 0, error / allowed, 0.0).max()), largest) if largest else Comparison()
 
 
 def _expected_got(expected: object, got: object) -> str:

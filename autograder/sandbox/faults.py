@@ -92,6 +92,8 @@ def plain_name(text: object, otherwise: str = "") -> str:
 
 def printable(text: str) -> str:
     """Text from the other side without control characters, so that it can move no terminal's cursor."""
+    if text.isprintable():
+        return text
     return "".join(c if c.isprintable() or c in "\n\t" else "\N{REPLACEMENT CHARACTER}" for c in text)
 
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import struct
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any, Protocol
 
 import torch
@@ -56,13 +56,12 @@ class Plain:
 
 def pack(document: Mapping[str, object], foreign: Foreign) -> bytes:
     """Return the frame of a message; its values may hold tensors. Raises WireError beyond a cap."""
-    tensors: list[Array] = []
-    budget = [MAX_ELEMENTS]
-    tree = {key: _encode(value, tensors, budget, foreign, 0) for key, value in document.items()}
+    writer = _Writer(foreign)
+    tree = {key: writer.json(value, 0) for key, value in document.items()}
     text = _ENCODER.encode(tree).encode()
     if len(text) > MAX_JSON_BYTES:
         raise WireError(f"a message of {len(text)} bytes beside its tensors; at most {MAX_JSON_BYTES} may cross")
-    parts = blob.write(tensors)
+    parts = blob.write(writer.tensors)
     return b"".join([HEADER.pack(len(text), sum(map(len, parts))), text, *parts])
 
 
@@ -95,25 +94,55 @@ def unpack(frame: bytes, foreign: Foreign) -> dict[str, Any]:
 # --- from values to JSON -----------------------------------------------------------------------------------
 
 
-def _encode(value: object, tensors: list[Array], budget: list[int], foreign: Foreign, depth: int) -> Json:
-    if depth > MAX_DEPTH:
-        raise WireError(f"a value nested more than {MAX_DEPTH} levels deep")
+_AS_IT_IS = frozenset({str, float, bool, type(None)})
 
-    def inner(item: object) -> Json:
-        return _encode(item, tensors, budget, foreign, depth + 1)
 
-    if isinstance(value, torch.Tensor):
-        return _encode_tensor(value, tensors, budget, foreign)
-    if isinstance(value, tuple | list | dict) and not is_record(value):
-        return _encode_container(value, inner)
-    scalar = _encode_scalar(value)
-    if scalar is not _NOT_SCALAR:
-        return scalar
-    handle = foreign.put(value)
-    if is_record(value):
-        names, values = fields(value)
-        handle["h"] |= {"fields": names, "values": [inner(item) for item in values]}
-    return handle
+class _Writer:
+    """What one message becomes: JSON, and the tensors that it names."""
+
+    __slots__ = ("_foreign", "_left", "tensors")
+
+    def __init__(self, foreign: Foreign) -> None:
+        self.tensors: list[Array] = []
+        self._foreign = foreign
+        self._left = MAX_ELEMENTS
+
+    def json(self, value: object, depth: int) -> Json:
+        """JSON of a value that stands `depth` levels deep. What is most frequent comes first."""
+        if depth > MAX_DEPTH:
+            raise WireError(f"a value nested more than {MAX_DEPTH} levels deep")
+        kind = type(value)
+        if kind in _AS_IT_IS:
+            return value
+        if isinstance(value, torch.Tensor):
+            return self._tensor(value)
+        if kind in (list, tuple, dict) or (isinstance(value, tuple | list | dict) and not is_record(value)):
+            return self._container(value, depth + 1)
+        scalar = _encode_scalar(value)
+        return self._kept(value, depth + 1) if scalar is _NOT_SCALAR else scalar
+
+    def _container(self, value: Any, depth: int) -> Json:
+        if isinstance(value, dict):
+            return {"d": [[self.json(key, depth), self.json(item, depth)] for key, item in value.items()]}
+        items = [self.json(item, depth) for item in value]
+        return {"t": items} if isinstance(value, tuple) else items
+
+    def _tensor(self, value: torch.Tensor) -> Json:
+        crosses = value.layout is torch.strided and value.device.type != "meta" and value.dtype in NAMES
+        if not crosses or value.dim() > MAX_DIMENSIONS:
+            return self._foreign.put(value)
+        self._left -= value.numel()
+        if self._left < 0:
+            raise WireError(f"tensors of more than {MAX_ELEMENTS} elements in one message")
+        self.tensors.append(value.numpy(force=True))
+        return {"x": str(len(self.tensors) - 1)}
+
+    def _kept(self, value: object, depth: int) -> Json:
+        handle = self._foreign.put(value)
+        if is_record(value):
+            names, values = fields(value)
+            handle["h"] |= {"fields": names, "values": [self.json(item, depth) for item in values]}
+        return handle
 
 
 _NOT_SCALAR = object()
@@ -135,13 +164,6 @@ def _encode_scalar(value: object) -> Json:
     return _NOT_SCALAR
 
 
-def _encode_container(value: tuple[Any, ...] | list[Any] | dict[Any, Any], inner: Callable[[object], Json]) -> Json:
-    if isinstance(value, dict):
-        return {"d": [[inner(key), inner(item)] for key, item in value.items()]}
-    items = [inner(item) for item in value]
-    return {"t": items} if isinstance(value, tuple) else items
-
-
 def is_record(value: object) -> bool:
     """Whether `value` is a NamedTuple or dataclass instance: it stays here and crosses as fields and a handle."""
     named = isinstance(value, tuple) and hasattr(type(value), "_fields")
@@ -155,17 +177,6 @@ def fields(record: Any) -> tuple[list[str], list[object]]:
         return [str(name) for name in getattr(record, "_fields", ())], list(record)
     names = [field.name for field in dataclasses.fields(record)]
     return names, [getattr(record, name) for name in names]
-
-
-def _encode_tensor(value: torch.Tensor, tensors: list[Array], budget: list[int], foreign: Foreign) -> Json:
-    crosses = value.layout is torch.strided and value.device.type != "meta" and value.dtype in NAMES
-    if not crosses or value.dim() > MAX_DIMENSIONS:
-        return foreign.put(value)
-    budget[0] -= value.numel()
-    if budget[0] < 0:
-        raise WireError(f"tensors of more than {MAX_ELEMENTS} elements in one message")
-    tensors.append(value.numpy(force=True))
-    return {"x": str(len(tensors) - 1)}
 
 
 # --- from JSON to values -----------------------------------------------------------------------------------
