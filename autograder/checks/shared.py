@@ -5,14 +5,14 @@ objects, random numbers and torch's settings as new. What a submission keeps bey
 setting of a library) can make a check fail here that would pass alone, which is why no failure counts and none leaves a
 transcript; and whatever a submission learns here is what it was asked before, never an answer.
 
-Not shared are checks that train (their limits are their own), and those with a stand-in: a right part that lies in the
-process must not be there while the submission's own part is asked.
+Not shared are checks that train for long (their limits are their own), and those with a stand-in: a right part that
+lies in the process must not be there while the submission's own part is asked.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Protocol
 
 from autograder.checks.bench import Opened, Used, Wish
@@ -21,6 +21,8 @@ from autograder.errors import SandboxError, WireError
 from autograder.sandbox.faults import StudentFault
 from autograder.sandbox.remote import Session
 
+SHORT_CPU_S = 30.0
+"""What a check that trains a few steps may use at most, and be shared: within the seconds of one that does not train."""
 Kind = tuple[tuple[str, ...] | None, str]
 """The bans of a worker, and its device."""
 
@@ -69,13 +71,13 @@ class Shared:
 
     def serves(self, wish: Wish) -> bool:
         """Whether a check with this wish may share a worker."""
-        alone = wish.stand_ins or wish.check.trains_cpu_s is not None or wish.dtype != FLOAT64.name
+        alone = wish.stand_ins or (wish.check.trains_cpu_s or 0.0) > SHORT_CPU_S or wish.dtype != FLOAT64.name
         return not (self._apart or alone)
 
     def start(self, wish: Wish) -> None:
         """Have a worker for this wish. Raises what opening raises."""
         if (kind := _kind(wish)) not in self._workers:
-            self._workers[kind] = self.opener(wish)
+            self._workers[kind] = self.opener(replace(wish, check=replace(wish.check, trains_cpu_s=None)))
 
     def lend(self, wish: Wish) -> Opened | None:
         """Return a shared worker, or None where the check is to have one of its own."""

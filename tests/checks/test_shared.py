@@ -127,11 +127,19 @@ def outcomes(grade: Any) -> dict[str, str]:
     return {result.id: result.outcome for result in grade.results}
 
 
-def test_right_work_starts_a_process_for_all_and_one_to_train(desk: Any, hand_in: Any) -> None:
-    """Five checks, one of which trains."""
+def test_right_work_starts_a_process_for_all(desk: Any, hand_in: Any) -> None:
+    """Five checks, one of which trains a few steps."""
     assert desk.grade(hand_in()).score == 100
-    assert len(desk.forks) == 2
+    assert len(desk.forks) == 1
     assert len(desk.asked) == 5
+
+
+def test_a_few_steps_of_training_share_within_the_seconds_of_others(wish: Wish) -> None:
+    """The shared worker's limit is not that of the check that happens to open it."""
+    opened: list[Wish] = []
+    shared = Shared(lambda wish: opened.append(wish) or Scripted())  # type: ignore[func-returns-value]
+    assert shared.lend(replace(wish, check=replace(wish.check, trains_cpu_s=20.0))) is not None
+    assert opened[0].check.trains_cpu_s is None
 
 
 def test_what_fails_for_having_served_others_passes_alone(desk: Any, hand_in: Any, edited: Any) -> None:
