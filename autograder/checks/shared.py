@@ -22,7 +22,7 @@ from autograder.sandbox.faults import StudentFault
 from autograder.sandbox.remote import Session
 
 SHORT_CPU_S = 30.0
-"""What a check that trains a few steps may use at most, and be shared: within the seconds of one that does not train."""
+"""What a check that trains a few steps uses at most; shared, it is given the seconds of one that does not train."""
 Kind = tuple[tuple[str, ...] | None, str]
 """The bans of a worker, and its device."""
 
