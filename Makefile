@@ -9,7 +9,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet --constr
 # One thread a process: two processes with all threads each only get into each other's way.
 export OMP_NUM_THREADS := 1
 
-.PHONY: help demo test test-pages pictures prove check catalogues lock
+.PHONY: help demo test test-pages pictures bench prove check catalogues lock
 
 help: ## this list
 	@echo "make TARGET"
@@ -29,6 +29,10 @@ pictures: $(DEVELOPER) ## pictures of the demo's pages and of attention -> docs/
 	@$(MAKE) --no-print-directory .chromium
 	$(BIN)/python docs/pictures/take.py
 	$(BIN)/python docs/pictures/attention_map.py
+
+bench: $(DEVELOPER) ## measure what grading costs, beside bare computation, nbgrader and otter: ten minutes on two quiet cores
+	$(PIP) --editable '.[instructor,dev,benchmarks]'
+	$(BIN)/python benchmarks/all.py
 
 prove: $(DEVELOPER) ## prove every assignment: solution 100, stub 0, every known mistake caught, fair variants 100
 	$(BIN)/autograder audit --prove

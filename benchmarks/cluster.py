@@ -31,6 +31,7 @@ from typing import Any
 
 import psutil
 import warm
+from figures import Figure, write
 
 from autograder.before import Before
 from autograder.cluster import Keys, connected, seat
@@ -76,6 +77,7 @@ def main() -> None:
     parser.add_argument("--submissions", type=int, default=300)
     parser.add_argument("--orders", type=int, default=500)
     parser.add_argument("--core-s", type=float, default=4.4, help="of a submission, as benchmarks/overhead.py says it")
+    parser.add_argument("--figures", type=Path, help="write the figures there, for benchmarks/all.py")
     options = parser.parse_args()
     os.environ["OMP_NUM_THREADS"] = "1"
     with tempfile.TemporaryDirectory() as place:
@@ -91,6 +93,10 @@ def main() -> None:
         scheduler, asking = ordered(course, desk.settings(LEDGER), jobs[0], answer, options.orders)
         print(f"2. the scheduler: {scheduler}\n   the one who asks, in the same run: {asking}")
     print(f"load average {os.getloadavg()[0]:.1f} on {os.cpu_count()} cores\n")
+    if options.figures:
+        here_s = writer.each_s + asking.each_s
+        rates = {"asking and writing, in one process": here_s, "Dask's scheduler": scheduler.each_s}
+        write(options.figures, [Figure(f"{what}: saturates at", 1 / each_s, "/s") for what, each_s in rates.items()])
     work_out(options.core_s, writer.each_s + asking.each_s, scheduler.each_s)
 
 

@@ -20,6 +20,8 @@ import tempfile
 import time
 from pathlib import Path
 
+from figures import Figure, write
+
 from autograder.course import load_assignment
 from autograder.desk import LEDGER, Desk
 from autograder.intake import files_digest
@@ -36,6 +38,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--submissions", type=int, default=200)
     parser.add_argument("--assignment", default="a1_rnn")
+    parser.add_argument("--figures", type=Path, help="write the figures there, for benchmarks/all.py")
     options = parser.parse_args()
     os.environ["OMP_NUM_THREADS"] = "1"
     with tempfile.TemporaryDirectory() as folder:
@@ -48,6 +51,9 @@ def main() -> None:
         print(f"{options.submissions} submissions, all kept: {cpu_s:.2f} s CPU, {wall_s:.2f} s wall")
     cpu_s, load = statistics.median(cpu for cpu, _ in runs), os.getloadavg()[0]
     print(f"median {cpu_s:.2f} s CPU (goal {GOAL_S:g} s); load average {load:.1f} on {os.cpu_count()} cores")
+    if options.figures:
+        words = f"{options.submissions} submissions of {options.assignment}, all kept, graded again"
+        write(options.figures, [Figure(words, cpu_s, "CPU s", at_most=GOAL_S)])
 
 
 def made_course(root: Path, assignment: str) -> Path:
