@@ -24,7 +24,7 @@ from rich.table import Table
 HERE = Path(__file__).resolve().parent
 RUNS: dict[str, tuple[list[str], list[str]]] = {
     "overhead": (["--submissions", "16"], ["--submissions", "2"]),
-    "scale": (["--submissions", "10"], ["--submissions", "4"]),
+    "scale": (["--submissions", "10"], ["--submissions", "12", "--assignment", "tiny"]),
     "warm": ([], ["--submissions", "20"]),
     "graders": ([], ["--submissions", "1", "5", "--of-others", "1"]),
     "cluster": (["--submissions", "100", "--orders", "200"], ["--submissions", "20", "--orders", "50"]),
