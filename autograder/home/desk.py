@@ -119,7 +119,6 @@ class Desk:
 
     def watch(self, folder: Path) -> int:
         """Check again after every save, until ctrl-C."""
-        self._hands.warm = True
         with Saves(folder) as saves:
             try:
                 while True:

@@ -1,15 +1,18 @@
 """Would it run on a GPU? The calls of passed checks are made once more on a make-believe one.
 
-Under torch's FakeTensorMode a tensor has a shape, a dtype and a device and no numbers, so `cuda` needs no GPU. Modules
-are moved there as soon as they are made, arguments before they are passed. Only one outcome is a finding: a tensor on
-the CPU meets one on the GPU at a line of the student's own. Whatever else goes wrong (code that asks for a value, an
-operator without a fake) says nothing about a GPU: not testable here.
+That is a stage whose tensors have numbers (`stage`). What cannot be played there is tried with torch's own fakes
+(FakeTensorMode): they have none, but torch knows a shape for many an operator that has no kernel on the CPU. Modules
+are moved to the GPU as soon as they are made, arguments before they are passed. Only one outcome is a finding: a tensor
+on the CPU meets one on the GPU at a line of the student's own. Whatever else goes wrong (with fakes, code that asks for
+a value) says nothing about a GPU: not testable here.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 import torch
@@ -19,6 +22,7 @@ from torch._subclasses.fake_tensor import FakeTensorMode
 from autograder.checks.exceptions import BESIDE_ITS_NEIGHBOURS
 from autograder.errors import WireError
 from autograder.home.report import Gpu, Problem
+from autograder.home.stage import OnStage, Stage, Unplayable
 from autograder.sandbox import wire
 from autograder.sandbox.devices import MISMATCH
 from autograder.sandbox.remote import Exchange, LocalTransport
@@ -27,28 +31,76 @@ from autograder.sandbox.worker import Executor, describe
 WORDS = "on a GPU this line fails: one of its tensors lies on the CPU."
 
 
-def rehearse(desk: LocalTransport, transcripts: Iterable[tuple[str, Sequence[Exchange]]]) -> Gpu:
+def rehearse(open_desk: Callable[[], LocalTransport], transcripts: Iterable[tuple[str, Sequence[Exchange]]]) -> Gpu:
     """Return what the calls of each check (its id and transcript) show on a make-believe GPU.
 
-    `desk` has the submission, imported without bans: an operator may be made of a banned one there.
+    `open_desk` imports the submission anew, without bans: an operator may be made of a banned one there.
     """
     findings: dict[str, Problem] = {}
     ready: list[str] = []
     untested: list[str] = []
-    mode = FakeTensorMode(allow_non_fake_inputs=True)
+    with_numbers, with_fakes = _Theatre(Stage, OnStage, open_desk), _Theatre(_fakes, _fake, open_desk)
     for check, transcript in transcripts:
         try:
-            with desk.guard():
-                _Rehearsal(mode, desk.executor).play(transcript)
-            ready.append(check)
-        except KeyboardInterrupt:
+            ended = with_numbers.tried(transcript)
+        except Unplayable:
+            ended = with_fakes.tried(transcript)
+        if isinstance(ended, Problem):
+            findings.setdefault(ended.where, ended)
+        else:
+            (ready if ended else untested).append(check)
+    return Gpu(tuple(findings.values()), tuple(ready), tuple(untested), BESIDE_ITS_NEIGHBOURS if findings else "")
+
+
+@dataclass
+class _Theatre:
+    """A make-believe GPU of one kind, and the submission as imported there: no other kind's tensors are in it."""
+
+    surroundings: Callable[[], FakeTensorMode]
+    there: Callable[[Tensor], Tensor]
+    """Puts a tensor on the GPU."""
+    open_desk: Callable[[], LocalTransport]
+
+    @cached_property
+    def desk(self) -> LocalTransport:
+        """The submission."""
+        return self.open_desk()
+
+    @cached_property
+    def mode(self) -> FakeTensorMode:
+        """Inside, `cuda` is there."""
+        return self.surroundings()
+
+    def tried(self, transcript: Sequence[Exchange]) -> Problem | bool:
+        """Where a tensor was left on the CPU; else whether all questions could be asked. Raises Unplayable."""
+        try:
+            with self.desk.guard(), _without_cuda():
+                _Rehearsal(self.mode, self.there, self.desk.executor).play(transcript)
+        except (KeyboardInterrupt, Unplayable):
             raise
         except BaseException as error:  # noqa: BLE001 - the student's code runs here, and fakes raise what they like
-            if finding := _finding(error, desk.executor.folder):
-                findings.setdefault(finding.where, finding)
-            else:
-                untested.append(check)
-    return Gpu(tuple(findings.values()), tuple(ready), tuple(untested), BESIDE_ITS_NEIGHBOURS if findings else "")
+            return _finding(error, self.desk.executor.folder) or False
+        return True
+
+
+@contextmanager
+def _without_cuda() -> Iterator[None]:
+    """What torch's layers do on a GPU, of operators that are played: not cuDNN's; `Module.to` makes new parameters."""
+    overwritten = torch.__future__.get_overwrite_module_params_on_conversion()
+    torch.__future__.set_overwrite_module_params_on_conversion(True)
+    try:
+        with torch.backends.cudnn.flags(enabled=False):
+            yield
+    finally:
+        torch.__future__.set_overwrite_module_params_on_conversion(overwritten)
+
+
+def _fakes() -> FakeTensorMode:
+    return FakeTensorMode(allow_non_fake_inputs=True)
+
+
+def _fake(tensor: Tensor) -> Tensor:
+    return torch.empty_strided(tensor.size(), tensor.stride(), dtype=tensor.dtype, device="cuda")
 
 
 def _finding(error: BaseException, folder: str) -> Problem | None:
@@ -82,6 +134,7 @@ class _Rehearsal:
     """One check's calls, one after the other; objects are known by the numbers that they had."""
 
     mode: FakeTensorMode
+    there: Callable[[Tensor], Tensor]
     executor: Executor
     objects: dict[int, object] = field(default_factory=dict)
     _asked: set[str] = field(default_factory=set)
@@ -117,7 +170,7 @@ class _Rehearsal:
     def _on_gpu(self, value: Any) -> Any:
         if isinstance(value, Tensor):
             with self.mode:
-                return torch.empty_strided(value.size(), value.stride(), dtype=value.dtype, device="cuda")
+                return self.there(value)
         if isinstance(value, dict):
             return {key: self._on_gpu(item) for key, item in value.items()}
         if type(value) in (list, tuple):
@@ -173,7 +226,7 @@ def move(module: nn.Module) -> None:
 
     def there(tensor: Tensor) -> Tensor:
         if id(tensor) not in moved:
-            copy = torch.empty_like(tensor, device="cuda")
+            copy = tensor.detach().to("cuda", copy=True)
             is_parameter = isinstance(tensor, nn.Parameter)
             moved[id(tensor)] = nn.Parameter(copy, tensor.requires_grad) if is_parameter else copy
         return moved[id(tensor)]
@@ -183,19 +236,3 @@ def move(module: nn.Module) -> None:
             for name, tensor in list(tensors.items()):
                 if tensor is not None:
                     tensors[name] = there(tensor)  # type: ignore[assignment]
-
-
-def warm_up() -> None:
-    """Import and look up what the first rehearsal would (torch does so operator by operator), while nobody waits."""
-    with FakeTensorMode(allow_non_fake_inputs=True):
-        x = torch.empty(2, 3, 4, device="cuda", dtype=torch.float64)
-        ids = torch.empty(2, 3, device="cuda", dtype=torch.int64)
-        w = torch.empty(4, 4, device="cuda", dtype=torch.float64)
-        h = torch.tanh(nn.functional.linear(x[:, 0], w, w[0]) + x[:, 1] @ w.T).sigmoid().relu()
-        h = torch.cat([torch.stack([h, h], dim=1), x.new_zeros(2, 1, 4)], dim=1).transpose(1, 2).contiguous()
-        scores = (h @ h.transpose(-2, -1) * 0.5).masked_fill(ids[:, :1, None] == 0, 0.0).softmax(-1)
-        nn.functional.layer_norm(torch.einsum("bij,bjk->bik", scores, h), (3,)).reshape(2, -1).mean(-1)
-        logits = nn.functional.embedding(ids, w)
-        nn.functional.cross_entropy(logits.flatten(0, 1), ids.flatten(), ignore_index=0)
-        torch.where(ids[..., None] > 0, logits.log_softmax(-1), 0.0).gather(-1, logits.argmax(-1, keepdim=True))
-        torch.zeros_like(logits).scatter_(-1, ids[..., None], 1.0).sum(dim=1).unbind(0)

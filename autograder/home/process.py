@@ -27,10 +27,10 @@ _FRAME = re.compile(r'File "(?P<file>[^"\n]+)", line (?P<line>\d+) in (?P<functi
 class Process:
     """One process that imports torch and waits for orders."""
 
-    def __init__(self, *, warm: bool = False) -> None:
+    def __init__(self) -> None:
         self._folder = tempfile.TemporaryDirectory(prefix="autograder-", ignore_cleanup_errors=True)
         self._process = subprocess.Popen(
-            [sys.executable, "-P", "-m", "autograder.home.worker", *(["--warm"] if warm else [])],
+            [sys.executable, "-P", "-m", "autograder.home.worker"],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,

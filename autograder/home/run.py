@@ -37,8 +37,6 @@ class Hands:
     """The process at work, and a new one when that is lost."""
 
     process: Process = field(default_factory=Process)
-    warm: bool = False
-    """Whether a new process imports all that any check may need before it is asked."""
     used: bool = False
 
     def send(self, order: events.Order) -> None:
@@ -50,7 +48,7 @@ class Hands:
         """Replace a process that has been used."""
         if self.used:
             self.process.close()
-            self.process, self.used = Process(warm=self.warm), False
+            self.process, self.used = Process(), False
 
     def close(self) -> None:
         """End the process."""

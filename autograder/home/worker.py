@@ -18,6 +18,7 @@ import time
 import traceback
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, BinaryIO
 
@@ -26,6 +27,7 @@ from autograder.home import events
 from autograder.home.events import Order
 from autograder.home.guard import Outside, Watchdog
 from autograder.home.report import Problem
+from autograder.home.uncompiled import keep_compiler_out
 from autograder.records import CheckResult, Outcome
 from autograder.sandbox import surroundings
 
@@ -111,7 +113,7 @@ class Desk:
             self.watchdog.allow(REHEARSAL_S)
             transcripts = [(id_, desk.session.transcript) for id_, desk in passed]
             with default_dtype(torch.float64):
-                gpu = rehearse(desk_without_bans(bench), transcripts)
+                gpu = rehearse(partial(desk_without_bans, bench), transcripts)
             self.outside.tell(events.Rehearsed(gpu))
 
 
@@ -170,7 +172,7 @@ def serve(outside: Outside, crash: IO[str]) -> None:
     orders: queue.SimpleQueue[bytes] = queue.SimpleQueue()
     threading.Thread(target=_listen, args=(os.fdopen(os.dup(0), "rb"), orders), daemon=True).start()
     _close_in(outside.printed)
-    _prepare(warm="--warm" in sys.argv)
+    _prepare()
     sys.dont_write_bytecode = True  # what is saved twice within a second would be taken for the same
     outside.tell(events.Ready())
     watchdog = Watchdog(outside, crash=crash)
@@ -206,18 +208,15 @@ def _close_in(printed: BinaryIO) -> None:
     os.dup2(printed.fileno(), 2)
 
 
-def _prepare(*, warm: bool) -> None:
+def _prepare() -> None:
+    """Import what any check needs, before anybody asks."""
     import torch
 
-    for module in ("autograder.checks.home", "autograder.checks.judge"):
+    for module in ("autograder.checks.home", "autograder.checks.judge", "autograder.home.gpu"):
         importlib.import_module(module)
     torch.set_num_threads(1)
     surroundings.accommodate()
-    if warm:  # what the first optimizer and the first rehearsal would import
-        from autograder.home.gpu import warm_up
-
-        warm_up()
-        torch.optim.SGD([torch.zeros(1, requires_grad=True)]).step()
+    keep_compiler_out()
 
 
 if __name__ == "__main__":

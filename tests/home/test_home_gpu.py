@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 import torch
@@ -12,9 +14,11 @@ import torch
 from autograder.checks import builtin, load
 from autograder.checks.bench import Wish
 from autograder.checks.home import open_folder
-from autograder.home.gpu import rehearse, warm_up
+from autograder.home.gpu import move, rehearse
 from autograder.home.report import Gpu
+from autograder.home.stage import OnStage, Stage
 from autograder.records import Assignment
+from autograder.sandbox.remote import LocalTransport
 
 SOURCE = """
 import torch
@@ -29,6 +33,49 @@ def like(x):
 
 def asks(x):
     return x * 2 if x.sum().item() > -1e9 else x
+
+def lists(x):
+    return x * torch.tensor(x[0].tolist(), device=x.device)
+
+def some(x):
+    return torch.where(x > 0, x, 0)[x[:, 0] > -1]
+
+def squeezed(x):
+    return x.clone().unsqueeze_(0).squeeze_(0).transpose_(0, 1).t_()
+
+def recurrent(x, kind):
+    cell, layers = getattr(nn, kind + "Cell")(3, 4).to(x), getattr(nn, kind)(3, 4, 2, batch_first=True).to(x)
+    packed = nn.utils.rnn.pack_padded_sequence(x[:, None], torch.ones(len(x), dtype=torch.long), batch_first=True)
+    out, _ = nn.utils.rnn.pad_packed_sequence(layers(packed)[0], batch_first=True)
+    state = cell(x)
+    return out[:, 0] + (state[0] if isinstance(state, tuple) else state)
+
+def packed(x, lengths):
+    return nn.utils.rnn.pack_padded_sequence(x, lengths, batch_first=True).data
+
+def stored(x):
+    found = torch.zeros(len(x), 3)
+    found[0] = x[0]
+    found[torch.arange(1)] = x.sum()
+    return found.to(x) + x[torch.zeros(2, dtype=torch.long)]
+
+def looked_up(x):
+    return torch.ones(5)[x.long()]
+
+def put(x):
+    x = x.clone()
+    x[torch.arange(1)] = torch.ones(1, 3)
+    return x
+
+def as_array(x):
+    return torch.from_numpy(x.numpy())
+
+def slopes(x):
+    x = x.detach().requires_grad_()
+    return torch.autograd.grad((x * x).sum(), x)[0]
+
+def unknown(x):
+    return torch.ops.aten._fused_dropout(x, 0.5)[0] if x.is_cuda else x
 
 def raises(x):
     raise ValueError("as it should")
@@ -66,6 +113,7 @@ def shifts(x):
     return x + SHIFT
 """
 
+PACKED = "    return nn.utils.rnn.pack_padded_sequence(x, lengths, batch_first=True).data"
 Asks = Callable[[Any, torch.Tensor], object]
 
 
@@ -75,12 +123,15 @@ def rehearsed(tiny: Assignment, tmp_path: Path) -> Callable[[Asks], Gpu]:
     (tmp_path / "tiny.py").write_text(SOURCE, encoding="utf-8")
 
     def play(asks: Asks) -> Gpu:
-        desk = open_folder(tiny, tmp_path, Wish(tiny.checks[0], "float64", 0))
+        open_desk = partial(open_folder, tiny, tmp_path, Wish(replace(tiny.checks[0], bans=()), "float64", 0))
+        desk = open_desk()
         before = torch.get_default_dtype()
         torch.set_default_dtype(torch.float64)
         try:
             asks(desk.session.root, torch.ones(2, 3))
-            return rehearse(desk.session.transport, [("test", desk.session.transcript)])
+            return rehearse(
+                lambda: cast("LocalTransport", open_desk().session.transport), [("test", desk.session.transcript)]
+            )
         finally:
             torch.set_default_dtype(before)
 
@@ -99,8 +150,12 @@ def module(name: str) -> Asks:
         (module("Constant"), "        return x + self.shift"),
         (lambda student, x: student.shifts(x), "    return x + SHIFT"),
         (lambda student, x: student.apply(student.Constant(), x), "        return x + self.shift"),
+        (lambda student, x: student.looked_up(x), "    return torch.ones(5)[x.long()]"),
+        (lambda student, x: student.put(x), "    x[torch.arange(1)] = torch.ones(1, 3)"),
+        (lambda student, x: student.as_array(x), "    return torch.from_numpy(x.numpy())"),
+        (lambda student, x: student.packed(x, torch.tensor([3, 2])), PACKED),
     ],
-    ids=["zeros", "attribute", "global", "as an argument"],
+    ids=["zeros", "attribute", "global", "as an argument", "a table", "values put", "NumPy", "lengths"],
 )
 def test_a_tensor_that_stays_behind_is_found(rehearsed: Callable[[Asks], Gpu], asks: Asks, line: str) -> None:
     """The line at which the CPU meets the GPU is named, once, with advice."""
@@ -127,17 +182,54 @@ def trains_a_layer(student: Any, x: torch.Tensor) -> None:
         lambda student, x: student.pair(x)[0](x),
         module("Scale"),
         trains_a_layer,
+        lambda student, x: [student.recurrent(x, kind) for kind in ("RNN", "LSTM", "GRU")],
+        lambda student, x: student.stored(x),
+        lambda student, x: student.unknown(x),
     ],
-    ids=["new tensors beside x", "nested", "a module in a tuple", "parameters and buffers", "torch's own"],
+    ids=[
+        "new tensors beside x",
+        "nested",
+        "a module in a tuple",
+        "parameters and buffers",
+        "torch's own",
+        "torch's recurrent layers",
+        "places and numbers from the other device",
+        "known to torch's fakes alone",
+    ],
 )
 def test_what_runs_there_is_ready(rehearsed: Callable[[Asks], Gpu], asks: Asks) -> None:
     """Tensors made beside their neighbours, parameters, buffers and what the judge sends are all on the GPU."""
     assert rehearsed(asks) == Gpu(ready=("test",))
 
 
-def test_what_asks_for_values_is_not_testable(rehearsed: Callable[[Asks], Gpu]) -> None:
-    """Code that needs numbers cannot be rehearsed, and that is nobody's fault."""
-    assert rehearsed(lambda student, x: student.asks(x)) == Gpu(untested=("test",))
+@pytest.mark.parametrize(
+    "name",
+    ["asks", "lists", "some", "squeezed"],
+    ids=["item()", "tolist()", "boolean index", "changed where it stands"],
+)
+def test_what_asks_for_values_has_them(rehearsed: Callable[[Asks], Gpu], name: str) -> None:
+    """The make-believe GPU has numbers: code that decides by them runs to its end, and what comes after is tried."""
+    assert rehearsed(lambda student, x: getattr(student, name)(x)) == Gpu(ready=("test",))
+    gpu = rehearsed(lambda student, x: student.zeros(getattr(student, name)(x)))
+    assert len(gpu.findings) == 1
+
+
+def test_what_neither_can_play_is_not_testable(rehearsed: Callable[[Asks], Gpu]) -> None:
+    """Gradients within a call need the GPU's own threads: that is nobody's fault."""
+    assert rehearsed(lambda student, x: student.slopes(x)) == Gpu(untested=("test",))
+
+
+@pytest.mark.parametrize("kind", ["LSTM", "GRU"])
+def test_recurrent_layers_compute_what_they_do_on_the_cpu(kind: str) -> None:
+    """What stands for the GPU's own kernels gives the same numbers: what is decided by them is decided as before."""
+    layer = getattr(torch.nn, kind)(3, 4, 2, bidirectional=True)
+    x = torch.randn(5, 2, 3)
+    expected = layer(x)[0]
+    with Stage(allow_non_fake_inputs=True), torch.backends.cudnn.flags(enabled=False):
+        move(layer)
+        answer = layer(OnStage(x))[0]
+    assert answer.device.type == "cuda"
+    torch.testing.assert_close(answer.numbers, expected)
 
 
 def test_what_was_to_raise_is_passed_over(rehearsed: Callable[[Asks], Gpu]) -> None:
@@ -149,9 +241,3 @@ def test_what_was_to_raise_is_passed_over(rehearsed: Callable[[Asks], Gpu]) -> N
         student.zeros(x)
 
     assert len(rehearsed(asks).findings) == 1
-
-
-def test_warming_up_leaves_torch_as_it_is() -> None:
-    """What imports the rehearsal's modules in advance makes no tensor fake afterwards."""
-    warm_up()
-    assert type(torch.ones(1)) is torch.Tensor

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -65,7 +66,7 @@ def rehearsed(tmp_path: Path, id_: str, source: str) -> Gpu:
     passed = [(r.id, opened[r.id, r.precision]) for r in results.values() if may_rehearse(r, bench, opened)]
     torch.set_default_dtype(torch.float64)
     try:
-        return rehearse(desk_without_bans(bench), [(id_, desk.session.transcript) for id_, desk in passed])
+        return rehearse(partial(desk_without_bans, bench), [(id_, desk.session.transcript) for id_, desk in passed])
     finally:
         torch.set_default_dtype(torch.float32)
 

@@ -1,0 +1,165 @@
+"""A make-believe GPU with numbers: its tensors say that they lie on `cuda`, and are computed on the CPU.
+
+torch's own fake tensors (FakeTensorMode) have no numbers and take 0.15 ms an operator, most of it to find out what an
+operator's answer would look like; here the CPU's kernel says so in a tenth of that. Tensors on both devices meet where
+torch lets them: one without dimensions counts as a number, a copy goes from one to the other, and what lies on the GPU
+may be indexed from the CPU. What cannot be played here raises whatever it likes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from types import MappingProxyType
+from typing import Any, Self
+
+import torch
+from torch import Tensor
+from torch._subclasses.fake_tensor import FakeTensorMode
+from torch.utils._mode_utils import no_dispatch
+
+GPU, CPU = torch.device("cuda", 0), torch.device("cpu")
+MEET = "Expected all tensors to be on the same device, but found at least two devices, cuda:0 and cpu!"
+
+_COPYING = frozenset({"aten::copy_", "aten::copy"})
+_INDEXING = frozenset({"aten::index", "aten::index_put", "aten::index_put_", "aten::_index_put_impl_"})
+_PACKING = "aten::_pack_padded_sequence"
+
+
+class Unplayable(Exception):
+    """Whether it would run on a GPU cannot be said here."""
+
+
+class OnStage(Tensor):
+    """A tensor that says it lies on the GPU."""
+
+    numbers: Tensor
+    """On the CPU, of the same sizes and strides."""
+    __torch_function__ = torch._C._disabled_torch_function_impl  # type: ignore[assignment]
+
+    @staticmethod
+    def __new__(cls, numbers: Tensor) -> Self:
+        """Return a tensor with these numbers, which it shares."""
+        strides, offset = numbers.stride(), numbers.storage_offset()
+        tensor = Tensor._make_wrapper_subclass(
+            cls, numbers.size(), strides=strides, storage_offset=offset, dtype=numbers.dtype, device=GPU
+        )
+        tensor.numbers = numbers
+        return tensor
+
+    def tolist(self) -> Any:
+        """Return what a copy on the CPU would; torch refuses it to a class of one's own, as the next."""
+        return self.numbers.tolist()
+
+    def numpy(self, *, force: bool = False) -> Any:
+        """Raise TypeError as on a GPU, unless a copy is wanted."""
+        if not force:
+            raise TypeError(f"can't convert {GPU} device type tensor to numpy. Use Tensor.cpu() to copy it first.")
+        return self.numbers.numpy(force=True)
+
+    @classmethod
+    def __torch_dispatch__(  # type: ignore[override]
+        cls, operator: Any, types: object, args: Sequence[Any] = (), kwargs: Mapping[str, Any] | None = None
+    ) -> Any:
+        """What is done with it when nobody plays."""
+        return play(operator, args, kwargs or {})
+
+
+class Stage(FakeTensorMode):  # type: ignore[no-untyped-call]
+    """The surroundings in which something can be made on the GPU. torch starts no CUDA in what it takes for fakes."""
+
+    def __torch_dispatch__(
+        self, operator: Any, types: object, args: Sequence[Any] = (), kwargs: Mapping[str, Any] | None = None
+    ) -> Any:
+        """Every operator inside."""
+        return play(operator, args, kwargs or {})
+
+
+def play(operator: Any, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:
+    """Return the operator's answer where torch would have it; raises RuntimeError where two devices may not meet."""
+    tensors = list(_tensors((*args, *kwargs.values())))
+    name = operator.name().partition(".")[0]
+    device = kwargs.get("device")
+    on_gpu = any(isinstance(tensor, OnStage) for tensor in tensors)
+    if device is not None:
+        on_gpu, kwargs = device.type == GPU.type, {**kwargs, "device": CPU}
+    elif on_gpu:
+        on_gpu = _meet(name, args, tensors)
+    kernel = _RECURRENT.get(name, operator) if on_gpu else operator
+    try:
+        answer = kernel(*_numbers(args), **{key: _numbers(value) for key, value in kwargs.items()})
+    except NotImplementedError as error:  # torch says which devices have a kernel: that is nobody's mistake
+        raise Unplayable(name) from error
+    if name == _PACKING:
+        return OnStage(answer[0]), answer[1]
+    if torch.Tag.inplace_view in operator.tags:  # sizes and strides are the tensor's own
+        with no_dispatch():
+            operator(*args, **kwargs)
+    return _answer(answer, {id(_numbers(tensor)): tensor for tensor in tensors}, on_gpu=on_gpu)
+
+
+def _meet(name: str, args: Sequence[Any], tensors: Sequence[Tensor]) -> bool:
+    """Whether what an operator makes of these tensors lies on the GPU; raises RuntimeError as torch does."""
+    if name == _PACKING and isinstance(args[1], OnStage):
+        raise RuntimeError("'lengths' argument should be a 1D CPU int64 tensor, but got 1D cuda:0 Long tensor")
+    if name in _COPYING or name == _PACKING:
+        return isinstance(args[0], OnStage)
+    if name in _INDEXING:
+        places, value = list(_tensors(args[1])), args[2] if len(args) > 2 else None
+        alone = value is None or value.dim() == 0 or isinstance(value, OnStage) is isinstance(args[0], OnStage)
+        if alone and (isinstance(args[0], OnStage) or not any(isinstance(place, OnStage) for place in places)):
+            return isinstance(args[0], OnStage)
+        raise RuntimeError(MEET)
+    if any(tensor.dim() and not isinstance(tensor, OnStage) for tensor in tensors):
+        raise RuntimeError(MEET)
+    return True
+
+
+def _lstm_cell(a_x: Tensor, a_h: Tensor, c: Tensor, b_x: Tensor | None, b_h: Tensor | None) -> tuple[Tensor, ...]:
+    """The next h and c, and what the backward pass would need."""
+    gates = a_x + a_h + (0.0 if b_x is None else b_x) + (0.0 if b_h is None else b_h)
+    i, f, g, o = gates.chunk(4, dim=1)
+    after = f.sigmoid() * c + i.sigmoid() * g.tanh()
+    return o.sigmoid() * after.tanh(), after, gates
+
+
+def _gru_cell(a_x: Tensor, a_h: Tensor, h: Tensor, b_x: Tensor | None, b_h: Tensor | None) -> tuple[Tensor, ...]:
+    """The next h, and what the backward pass would need."""
+    r_x, z_x, n_x = (a_x if b_x is None else a_x + b_x).chunk(3, dim=1)
+    r_h, z_h, n_h = (a_h if b_h is None else a_h + b_h).chunk(3, dim=1)
+    n = torch.tanh(n_x + torch.sigmoid(r_x + r_h) * n_h)
+    return n + torch.sigmoid(z_x + z_h) * (h - n), h.new_empty(len(h), 5 * h.shape[1])
+
+
+_RECURRENT: Mapping[str, Callable[..., Any]] = MappingProxyType(
+    {"aten::_thnn_fused_lstm_cell": _lstm_cell, "aten::_thnn_fused_gru_cell": _gru_cell}
+)
+"""Kernels that only a GPU has: what torch's recurrent layers are made of there, where cuDNN is off."""
+
+
+def _tensors(values: Sequence[Any]) -> Iterator[Tensor]:
+    for value in values:
+        if isinstance(value, Tensor):
+            yield value
+        elif isinstance(value, list | tuple):
+            yield from _tensors(value)
+
+
+def _numbers(value: Any) -> Any:
+    """An argument as the CPU's kernel takes it."""
+    if isinstance(value, OnStage):
+        return value.numbers
+    return type(value)(map(_numbers, value)) if type(value) in (list, tuple) else value
+
+
+def _answer(value: Any, known: Mapping[int, Tensor], *, on_gpu: bool) -> Any:
+    """An answer's tensors where they lie; what an operator returns of its own arguments is what was given."""
+    if type(value) in (list, tuple):
+        return type(value)(_answer(each, known, on_gpu=on_gpu) for each in value)
+    if not isinstance(value, Tensor):
+        return value
+    given = known.get(id(value))
+    if given is None:
+        return OnStage(value) if on_gpu else value
+    if given.size() != value.size() or given.stride() != value.stride():
+        raise Unplayable("a tensor that changes its size where it stands")
+    return given
