@@ -161,7 +161,7 @@ class _Rehearsal:
                 self._bind(answered.get("answer"), answer.get("answer"))
 
     def _is_known(self, request: dict[str, Any], recorded: object) -> bool:
-        """Whether the same was asked of the same object before, with tensors of other sizes at most."""
+        """Whether the same was asked of the same object before, with other sizes at most."""
         key = repr(_outline({name: value for name, value in request.items() if name != "n"}))
         known = key in self._asked and not _has_handle(recorded)
         self._asked.add(key)
@@ -194,13 +194,15 @@ class _Rehearsal:
 
 
 def _outline(value: Any) -> Any:
-    """A question without the numbers and sizes of its tensors."""
+    """A question without the numbers and sizes of its tensors; whole numbers from 2 on are sizes, too."""
     if isinstance(value, Tensor):
         return value.dtype, value.dim()
     if isinstance(value, dict):
         return {key: _outline(item) for key, item in value.items()}
     if isinstance(value, list | tuple):
         return [_outline(item) for item in value]
+    if type(value) is int:
+        return min(value, 2)
     return value if isinstance(value, str | int | float | None) else id(value)
 
 

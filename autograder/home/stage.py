@@ -115,19 +115,23 @@ def _meet(name: str, args: Sequence[Any], tensors: Sequence[Tensor]) -> bool:
 
 
 def _lstm_cell(a_x: Tensor, a_h: Tensor, c: Tensor, b_x: Tensor | None, b_h: Tensor | None) -> tuple[Tensor, ...]:
-    """The next h and c, and what the backward pass would need."""
-    gates = a_x + a_h + (0.0 if b_x is None else b_x) + (0.0 if b_h is None else b_h)
-    i, f, g, o = gates.chunk(4, dim=1)
-    after = f.sigmoid() * c + i.sigmoid() * g.tanh()
-    return o.sigmoid() * after.tanh(), after, gates
+    """The next h and c, and what the backward pass would need: torch's own cell, whose products change nothing."""
+    zeros = torch.zeros_like(c)
+    h, c = torch.lstm_cell(a_x + a_h, (zeros, c), torch.eye(a_x.shape[1], dtype=a_x.dtype), _nothing(a_h, c), b_x, b_h)
+    return h, c, torch.empty_like(a_x)
 
 
 def _gru_cell(a_x: Tensor, a_h: Tensor, h: Tensor, b_x: Tensor | None, b_h: Tensor | None) -> tuple[Tensor, ...]:
-    """The next h, and what the backward pass would need."""
-    r_x, z_x, n_x = (a_x if b_x is None else a_x + b_x).chunk(3, dim=1)
-    r_h, z_h, n_h = (a_h if b_h is None else a_h + b_h).chunk(3, dim=1)
-    n = torch.tanh(n_x + torch.sigmoid(r_x + r_h) * n_h)
-    return n + torch.sigmoid(z_x + z_h) * (h - n), h.new_empty(len(h), 5 * h.shape[1])
+    """The next h, and what the backward pass would need: torch's own cell row by row, `a_h` being each one's bias."""
+    same, biases = torch.eye(a_x.shape[1], dtype=a_x.dtype), a_h if b_h is None else a_h + b_h
+    rows = zip(a_x, h, biases, strict=True)
+    after = [torch.gru_cell(row[None], state[None], same, _nothing(a_h, h), b_x, bias) for row, state, bias in rows]
+    return torch.cat(after), h.new_empty(len(h), 5 * h.shape[1])
+
+
+def _nothing(gates: Tensor, state: Tensor) -> Tensor:
+    """Weights that make nothing of a state."""
+    return state.new_zeros(gates.shape[1], state.shape[1])
 
 
 _RECURRENT: Mapping[str, Callable[..., Any]] = MappingProxyType(
