@@ -9,6 +9,7 @@ may be indexed from the CPU. What cannot be played here raises whatever it likes
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import cache
 from types import MappingProxyType
 from typing import Any, Self
 
@@ -76,25 +77,34 @@ class Stage(FakeTensorMode):  # type: ignore[no-untyped-call]
 
 def play(operator: Any, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:
     """Return the operator's answer where torch would have it; raises RuntimeError where two devices may not meet."""
-    tensors = list(_tensors((*args, *kwargs.values())))
-    name = operator.name().partition(".")[0]
+    name, changes, reshapes = _kind(operator)
+    tensors: list[Tensor] = []
+    numbers = [_numbers(value, tensors) for value in args]
+    named = {key: _numbers(value, tensors) for key, value in kwargs.items()}
     device = kwargs.get("device")
     on_gpu = any(isinstance(tensor, OnStage) for tensor in tensors)
     if device is not None:
-        on_gpu, kwargs = device.type == GPU.type, {**kwargs, "device": CPU}
+        on_gpu, named["device"] = device.type == GPU.type, CPU
     elif on_gpu:
         on_gpu = _meet(name, args, tensors)
     kernel = _RECURRENT.get(name, operator) if on_gpu else operator
     try:
-        answer = kernel(*_numbers(args), **{key: _numbers(value) for key, value in kwargs.items()})
+        answer = kernel(*numbers, **named)
     except NotImplementedError as error:  # torch says which devices have a kernel: that is nobody's mistake
         raise Unplayable(name) from error
     if name == _PACKING:
-        return OnStage(answer[0]), answer[1]
-    if torch.Tag.inplace_view in operator.tags:  # sizes and strides are the tensor's own
+        return OnStage(answer[0]) if on_gpu else answer[0], answer[1]
+    if reshapes:  # sizes and strides are the tensor's own
         with no_dispatch():
             operator(*args, **kwargs)
-    return _answer(answer, {id(_numbers(tensor)): tensor for tensor in tensors}, on_gpu=on_gpu)
+    known = {id(_numbers(tensor, [])): tensor for tensor in tensors} if changes else {}
+    return _answer(answer, known, on_gpu=on_gpu)
+
+
+@cache
+def _kind(operator: Any) -> tuple[str, bool, bool]:
+    """The operator's name, and whether it changes an argument, or an argument's sizes."""
+    return operator.name().partition(".")[0], operator._schema.is_mutable, torch.Tag.inplace_view in operator.tags
 
 
 def _meet(name: str, args: Sequence[Any], tensors: Sequence[Tensor]) -> bool:
@@ -148,11 +158,12 @@ def _tensors(values: Sequence[Any]) -> Iterator[Tensor]:
             yield from _tensors(value)
 
 
-def _numbers(value: Any) -> Any:
-    """An argument as the CPU's kernel takes it."""
-    if isinstance(value, OnStage):
-        return value.numbers
-    return type(value)(map(_numbers, value)) if type(value) in (list, tuple) else value
+def _numbers(value: Any, tensors: list[Tensor]) -> Any:
+    """An argument as the CPU's kernel takes it; the tensors in it are added to `tensors`."""
+    if isinstance(value, Tensor):
+        tensors.append(value)
+        return value.numbers if isinstance(value, OnStage) else value
+    return type(value)(_numbers(each, tensors) for each in value) if type(value) in (list, tuple) else value
 
 
 def _answer(value: Any, known: Mapping[int, Tensor], *, on_gpu: bool) -> Any:
