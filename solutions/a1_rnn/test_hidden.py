@@ -216,6 +216,27 @@ def test_clip_grad_norm_cases(student, reference, draw, size):
     same(student.clip_grad_norm(grads, 1.5), reference.clip_grad_norm(grads, 1.5))
 
 
+def one_object(side: Any, tensor: Tensor) -> Any:
+    """A handle of an equal tensor on a side, where it is one and the same object however often it is handed over."""
+    axes = [*tensor.shape, *[1] * (9 - tensor.ndim)]  # more than may cross: so it stays there
+    handle = builtin(side, "torch.reshape", tensor, axes)
+    handle.squeeze_()  # in place: what stays there has its own shape again
+    return handle
+
+
+@points(0)  # torch's own clip_grad_norm_ scales it twice
+@bans("recurrent", "clip_grad")
+@needs("test_clip_grad_norm")
+@hint("In place, a loop over the list scales a tensor that stands in it twice two times. In the norm both count.")
+def test_clip_grad_norm_shared(student, reference, draw):
+    """Bonus: `clip_grad_norm` counts a tensor that stands in the list twice two times, and scales it once."""
+    twice, once = draw(5, 3), draw(7)
+    got, due = (
+        side.clip_grad_norm([shared := one_object(side, twice), once, shared], 1.5) for side in (student, reference)
+    )
+    same(got, due)
+
+
 @points(0)
 @bans("recurrent", "autograd")
 @hint("da = dh' * (1 - h'^2) has one row an example: what sums over the batch, what does not?")

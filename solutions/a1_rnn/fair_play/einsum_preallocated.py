@@ -92,9 +92,8 @@ def grad_norm_vs_distance(cell, x: Tensor) -> Tensor:
 def clip_grad_norm(grads, max_norm):
     total = sum(float((g**2).sum()) for g in grads if g is not None) ** 0.5
     if total > max_norm:
-        for g in grads:
-            if g is not None:
-                g *= max_norm / (total + 1e-6)
+        for g in {id(g): g for g in grads if g is not None}.values():
+            g *= max_norm / (total + 1e-6)
     return grads, torch.tensor(total)
 
 

@@ -97,7 +97,11 @@ def clip_grad_norm(grads, max_norm):
     total = torch.sqrt(sq)
     coef = max_norm / (total + 1e-6)
     if coef < 1:
-        grads = [g.mul_(coef) if g is not None else None for g in grads]
+        done = set()
+        for g in grads:
+            if g is not None and id(g) not in done:
+                g.mul_(coef)
+                done.add(id(g))
     return grads, total
 
 
