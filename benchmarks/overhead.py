@@ -75,7 +75,7 @@ def main() -> None:
     each = len(assignment().checks) * start_s
     print(f"2. a submission beyond its own arithmetic: {overhead:.2f} core-seconds over {count} (at most 0.5)")
     print(f"   its own arithmetic: {arithmetic:.2f} s; an interpreter for each check would take {each:.0f} s")
-    fleet, loops = two_jobs(max(8, count // 4))
+    fleet, loops = two_jobs(min(count, max(8, count // 4)))
     ratio = fleet / loops
     print(f"3. two jobs: {fleet:.3f} submissions/s, two plain loops: {loops:.3f}; ratio {ratio:.2f} (at least 0.95)")
     if options.figures:
