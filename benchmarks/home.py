@@ -21,6 +21,7 @@ from pathlib import Path
 
 from autograder.course import load_assignment
 from autograder.home.check import check
+from autograder.home.process import Process
 from autograder.home.run import Hands
 from autograder.home.watch import SETTLE_MS
 
@@ -42,7 +43,7 @@ def first(folder: Path) -> tuple[float, float]:
 
 def again(folder: Path) -> tuple[float, float]:
     """CPU and wall seconds of a run whose process was waiting."""
-    hands = Hands()
+    hands = Hands(Process(folder))
     try:
         while (event := hands.process.next_event(600)) is not None and event.kind != "ready":
             assert event.kind != "ended", event

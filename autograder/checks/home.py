@@ -15,7 +15,7 @@ from autograder.checks.bench import Bench, Used, Wish
 from autograder.checks.draw import HOME_SECRET
 from autograder.checks.earlier import NOTHING_EARLIER, EarlierWork
 from autograder.course import load_assignment
-from autograder.errors import ConfigurationError
+from autograder.errors import AutograderError, ConfigurationError
 from autograder.records import Assignment, BuildsOn, CheckResult, EarlierPart
 from autograder.sandbox import bans, loading, standins
 from autograder.sandbox.ban_plan import Plan, prepare
@@ -126,6 +126,22 @@ def home_bench(folder: Path) -> Bench:
         dataset=load_dataset,
         blame=False,
     )
+
+
+def look_ahead(folder: Path) -> None:
+    """Look up what a run of this folder's checks will need. Nothing of the student's runs; the run itself complains.
+
+    torch's operators for each ban are kept, pytest and the course's own modules are imported.
+    """
+    try:
+        assignment = load_assignment(folder, complete=False)
+        judge.CheckFiles(assignment)
+        for names in {assignment.bans, *(check.bans for check in assignment.checks if check.bans is not None)}:
+            _plan(names)
+    except AutograderError:
+        return
+    for used in assignment.builds_on:
+        look_ahead(folder.parent / used.id)
 
 
 def work_beside(assignment: Assignment, folder: Path) -> EarlierWork:

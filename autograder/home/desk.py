@@ -119,6 +119,7 @@ class Desk:
 
     def watch(self, folder: Path) -> int:
         """Check again after every save, until ctrl-C."""
+        self._hands.ahead = folder
         with Saves(folder) as saves:
             try:
                 while True:

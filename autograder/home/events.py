@@ -118,7 +118,12 @@ class Order:
     @property
     def folder(self) -> Path:
         """The assignment's folder."""
-        return Path(os.fsdecode(bytes.fromhex(self.folder_bytes)))
+        return folder_of(self.folder_bytes)
+
+
+def folder_of(name: str) -> Path:
+    """Return the folder of a name in hexadecimal."""
+    return Path(os.fsdecode(bytes.fromhex(name)))
 
 
 def order(folder: Path, wanted: tuple[str, ...], known: tuple[CheckResult, ...] = ()) -> Order:

@@ -25,12 +25,12 @@ _FRAME = re.compile(r'File "(?P<file>[^"\n]+)", line (?P<line>\d+) in (?P<functi
 
 
 class Process:
-    """One process that imports torch and waits for orders."""
+    """One process that imports torch and waits for orders: with `ahead`, most likely one for that folder."""
 
-    def __init__(self) -> None:
+    def __init__(self, ahead: Path | None = None) -> None:
         self._folder = tempfile.TemporaryDirectory(prefix="autograder-", ignore_cleanup_errors=True)
         self._process = subprocess.Popen(
-            [sys.executable, "-P", "-m", "autograder.home.worker"],
+            [sys.executable, "-P", "-m", "autograder.home.worker", *([os.fsencode(ahead).hex()] if ahead else [])],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,

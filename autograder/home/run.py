@@ -37,6 +37,8 @@ class Hands:
     """The process at work, and a new one when that is lost."""
 
     process: Process = field(default_factory=Process)
+    ahead: Path | None = None
+    """The folder that a new process gets ready for, before it is asked."""
     used: bool = False
 
     def send(self, order: events.Order) -> None:
@@ -48,7 +50,7 @@ class Hands:
         """Replace a process that has been used."""
         if self.used:
             self.process.close()
-            self.process, self.used = Process(), False
+            self.process, self.used = Process(self.ahead), False
 
     def close(self) -> None:
         """End the process."""

@@ -302,3 +302,14 @@ def test_the_language_is_that_of_the_course_or_the_kit(tmp_path: Path) -> None:
     assert language_at(inside) == "ko"
     (tmp_path / "course.yml").write_text("titel: A\n", encoding="utf-8")
     assert language_at(inside) == "en"
+
+
+def test_looking_ahead_runs_nothing_of_the_students(desk: Callable[..., Path], tmp_path: Path) -> None:
+    """A process that gets ready reads the course's files alone; what is wrong with these is said by the run."""
+    from autograder.checks.home import look_ahead
+
+    folder = desk(f"from pathlib import Path\nPath({str(tmp_path / 'ran')!r}).touch()\n")
+    look_ahead(folder)
+    (folder / "assignment.yml").write_text("title: [", encoding="utf-8")
+    look_ahead(folder)
+    assert not (tmp_path / "ran").exists()
