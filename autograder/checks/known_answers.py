@@ -24,6 +24,8 @@ class KnownAnswers:
     """The memory of one process, for one reference solution."""
 
     largest: int = LARGEST
+    errors: bool = False
+    """Whether what fails is kept, too, unless it was for want of memory: it is asked in vain by everybody."""
     _answers: OrderedDict[bytes, bytes] = field(default_factory=OrderedDict)
     _held: int = 0
 
@@ -39,7 +41,7 @@ class KnownAnswers:
 
     def put(self, place: bytes, answer: bytes) -> None:
         """Keep an answer. An error is none: what failed once for want of memory may not fail the next submission."""
-        if b'"error":' in answer or place in self._answers:
+        if place in self._answers or ((b'["out_of_memory",true]' if self.errors else b'"error":') in answer):
             return
         self._answers[place] = answer
         self._held += len(answer)

@@ -8,6 +8,7 @@ import shutil
 import tempfile
 import weakref
 from collections.abc import Mapping, Sequence
+from functools import cache
 from pathlib import Path
 from types import ModuleType
 
@@ -15,12 +16,15 @@ import torch
 
 from autograder.checks.known_answers import KnownAnswers
 from autograder.checks.precision import default_dtype
-from autograder.diagnosis.touched import Part, Running, changed_by
+from autograder.diagnosis.touched import ANYTHING, Part, Running, changed_by
 from autograder.records import Assignment
 from autograder.sandbox import loading, standins
 from autograder.sandbox.ban_plan import prepare
 from autograder.sandbox.bans import Bans
 from autograder.variants import Variant, mistakes, paired
+
+WHILE_IMPORTED = b""
+"""The place at which what runs during an import is noted."""
 
 
 class Catalogue:
@@ -40,22 +44,22 @@ class Catalogue:
         self._own = frozenset(assignment.files)
         self.folder = Path(tempfile.mkdtemp(prefix="autograder-mistakes-"))
         self._clear_away = weakref.finalize(self, shutil.rmtree, self.folder, ignore_errors=True)
-        self.answers = KnownAnswers()
+        self.answers = KnownAnswers(errors=True)
         """What they answered: forty students with one mistake are asked the same."""
         self._modules: dict[tuple[str, tuple[str, ...]], ModuleType] = {}
         self._broken: set[str] = set()
         self._changed: dict[str, frozenset[Part] | None] = {}
-        self._while_imported: frozenset[Part] = frozenset()
+        self._parts: dict[str, str] = {}
+        self.running = Running(self.folders)
+        """What runs of the solution while it is imported, and for each of its answers."""
         self._bans = Bans(prepare(()))
         described = [(each.id, each.edits, each.caught_by) for each in self.mistakes.values()]
         self.version = hashlib.sha256(repr(described).encode()).hexdigest()
 
     def reference(self, stand_ins: tuple[str, ...]) -> ModuleType:
         """Return the solution, with stand-ins set."""
-        running = Running(self.folders)
-        with running.watched():
+        with self.running.watched(WHILE_IMPORTED):
             module = self._module("", self.assignment.folder, stand_ins)
-        self._while_imported |= running.first.keys()
         assert module is not None  # a solution that cannot be imported has ended the run long before
         return module
 
@@ -69,14 +73,18 @@ class Catalogue:
         """Return the functions inside which a mistake lies; None where it may change anything."""
         if id_ not in self._changed:
             found = changed_by(self.mistakes[id_].edits, self._sources)
-            self._changed[id_] = found if found is not None and found.isdisjoint(self._while_imported) else None
+            early = self.running.ran[WHILE_IMPORTED]
+            self._changed[id_] = None if found is None or found & early or ANYTHING in early else found
         return self._changed[id_]
 
     def part_of(self, id_: str) -> str:
         """Return the function (`RNN.forward`) of the solution that a mistake changes first; empty outside of any."""
-        edit = self.mistakes[id_].edits[0]
-        source = (self.assignment.folder / edit.file).read_text(encoding="utf-8")
-        return _enclosing(ast.parse(source), source.count("\n", 0, source.index(edit.replace.lstrip())) + 1)
+        if id_ not in self._parts:
+            edit = self.mistakes[id_].edits[0]
+            source = (self.assignment.folder / edit.file).read_text(encoding="utf-8")
+            line = source.count("\n", 0, source.index(edit.replace.lstrip())) + 1
+            self._parts[id_] = _enclosing(_parsed(source), line)
+        return self._parts[id_]
 
     def _made(self, name: str, files: Mapping[str, bytes], stand_ins: tuple[str, ...]) -> ModuleType | None:
         folder = self.folder / name
@@ -104,6 +112,11 @@ class Catalogue:
     def close(self) -> None:
         """Remove the folder, which would otherwise go with this object."""
         self._clear_away()
+
+
+@cache
+def _parsed(source: str) -> ast.Module:
+    return ast.parse(source)
 
 
 def _enclosing(tree: ast.Module, line: int) -> str:

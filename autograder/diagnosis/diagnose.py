@@ -11,13 +11,14 @@ import itertools
 import math
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
 from functools import partial
 
 from autograder.checks.bench import Transcript
 from autograder.diagnosis.catalogue import Catalogue
 from autograder.diagnosis.replay import Asked, Gap, Player, distances, read
-from autograder.diagnosis.touched import Running
+from autograder.diagnosis.touched import ANYTHING
 from autograder.records import Diagnosis
 
 EQUAL = 1e-6
@@ -70,6 +71,10 @@ class Diagnostician:
             self._rest_s[kind] = until - time.process_time()
 
 
+class _TimeIsUpError(Exception):
+    """A submission's time is over in the middle of a replay."""
+
+
 class _Trial:
     """One transcript, replayed on many modules."""
 
@@ -85,11 +90,10 @@ class _Trial:
         self._transcript = transcript
         self._sessions = sessions
         self._calls = sum(len(session) for session in sessions)
-        reference, running = catalogue.reference(transcript.stand_ins), Running(catalogue.folders)
-        player = Player("", lambda: reference, catalogue.folder)
-        with running.watched():
-            self._right = distances(sessions, transcript, player, before=running.now_answers)
-        self._first_run = None if running.blind else running.first
+        reference, running = catalogue.reference(transcript.stand_ins), catalogue.running
+        player = Player("", lambda: reference, catalogue.folder, catalogue.answers, running.watched)
+        self._right = distances(sessions, transcript, player)
+        self._first_run = running.first([asked.place for session in sessions for asked in session])
         self._wrong = [number for number, gap in enumerate(self._right) if gap.distance > EQUAL]
         """Numbers of the calls whose answer is not the reference's."""
         self._not_literal = [n for n, gap in enumerate(self._right) if gap.distance > EQUAL or not gap.literal]
@@ -127,10 +131,10 @@ class _Trial:
 
     def _runs_in(self, id_: str) -> list[int]:
         """The calls in which what a mistake changes runs first; none where no call comes upon it."""
-        changed, first_run = self._catalogue.changed_by(id_), self._first_run
-        if changed is None or first_run is None:
+        changed = self._catalogue.changed_by(id_)
+        if changed is None or ANYTHING in self._first_run:
             return [-1]
-        return [first_run[part] for part in changed if part in first_run]
+        return [self._first_run[part] for part in changed if part in self._first_run]
 
     def pair_or_closest(self, until: float) -> Diagnosis | None:
         """Two mistakes that together give all these answers; else the mistake whose answers are closest."""
@@ -139,10 +143,11 @@ class _Trial:
         touching = dict(self._touching(until))
         ranked = sorted(touching, key=lambda id_: self._unexplained(touching[id_]))
         for first, second in _in_order_of_promise(ranked[:CANDIDATES], self._clashes(touching)):
-            if time.process_time() > until:
+            try:
+                if self._replay((first, second), EQUAL, until=until)[-1].distance <= EQUAL:
+                    return self._diagnosis((first, second))
+            except _TimeIsUpError:
                 break
-            if self._replay((first, second), EQUAL)[-1].distance <= EQUAL:
-                return self._diagnosis((first, second))
         if not ranked:
             return None
         closest = touching[ranked[0]]
@@ -159,10 +164,11 @@ class _Trial:
     def _touching(self, until: float) -> Iterator[tuple[str, list[Gap]]]:
         """The mistakes that change an answer, with how far their answers lie; as many as there is time for."""
         for id_ in self._by_relevance():
-            if time.process_time() > until:
+            try:
+                if self._runs_in(id_) and (found := self._replay((id_,), until=until)) != self._right:
+                    yield id_, found
+            except _TimeIsUpError:
                 return
-            if self._runs_in(id_) and (found := self._replay((id_,))) != self._right:
-                yield id_, found
 
     def _clashes(self, touching: Mapping[str, list[Gap]]) -> Callable[[str, str], int]:
         """How many answers speak against a pair: one of both leaves them alone, the other does not give them."""
@@ -202,11 +208,23 @@ class _Trial:
         chosen = [id_ for id_, each in known.items() if likely in (None, self._passed.isdisjoint(each.caught_by))]
         return sorted(chosen, key=lambda id_: _place(check, known[id_].caught_by))
 
-    def _replay(self, ids: tuple[str, ...], limit: float = math.inf, *, literally: bool = False) -> list[Gap]:
-        """How far the answers of the solution with these mistakes in it lie from the submission's."""
+    def _replay(
+        self, ids: tuple[str, ...], limit: float = math.inf, *, literally: bool = False, until: float = math.inf
+    ) -> list[Gap]:
+        """How far the answers of the solution with these mistakes in it lie from the submission's.
+
+        Raises _TimeIsUpError instead of asking anything more after `until`, in CPU seconds of this process.
+        """
+
+        def in_time(_: bytes) -> AbstractContextManager[None]:
+            if time.process_time() > until:
+                raise _TimeIsUpError
+            return nullcontext()
+
+        in_time(b"")  # all answers may be known, and still take time to compare
         catalogue, transcript = self._catalogue, self._transcript
         module = partial(catalogue.made, ids, transcript.stand_ins)
-        player = Player("+".join(ids), module, catalogue.folder, catalogue.answers)
+        player = Player("+".join(ids), module, catalogue.folder, catalogue.answers, in_time)
         return distances(self._sessions, transcript, player, limit, literally=literally)
 
 

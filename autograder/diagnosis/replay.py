@@ -12,7 +12,7 @@ import math
 import random
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, ExitStack, closing, contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
@@ -133,6 +133,8 @@ class Player:
     folder: Path
     memory: KnownAnswers | None = None
     """What modules of all names answered; None: it is asked each time."""
+    watched: Callable[[bytes], AbstractContextManager[object]] = nullcontext
+    """Made of a question's place, and entered while the module works out the answer."""
 
 
 def distances(
@@ -140,22 +142,18 @@ def distances(
     transcript: Transcript,
     player: Player,
     limit: float = math.inf,
-    before: Callable[[int], object] = lambda _: None,
     *,
     literally: bool = False,
 ) -> list[Gap]:
     """Return, for each exchange in order, how far the module's answer lies from the submission's.
 
     It ends at the first distance above `limit`, and with `literally` at the first random number that is another one.
-    Where the module has nothing that a question asks for, the distance is infinite. `before` hears the number of each
-    exchange before it is asked.
+    Where the module has nothing that a question asks for, the distance is infinite.
     """
     found: list[Gap] = []
     for session in sessions:
-        playing = _Playing(player)
-        with _as_in_the_child(transcript):
+        with default_dtype(getattr(torch, transcript.dtype)), closing(_Playing(player, transcript.seed)) as playing:
             for asked in session:
-                before(len(found))
                 found.append(_difference(asked, playing))
                 if found[-1].distance > limit or (literally and not found[-1].literal):
                     return found
@@ -181,11 +179,13 @@ def _difference(asked: Asked, playing: _Playing) -> Gap:
 class _Playing:
     """A player in one session: it answers from memory where it can, and hears later what it has missed."""
 
-    def __init__(self, player: Player) -> None:
+    def __init__(self, player: Player, seed: int) -> None:
         self.known = _Known()
         self._player = player
+        self._seed = seed
         self._missed: list[bytes] = []
         self._executor: Executor | None = None
+        self._open = ExitStack()
 
     def answer(self, asked: Asked) -> bytes:
         """Return the frame that answers. Raises WireError where there is nothing that could."""
@@ -195,7 +195,8 @@ class _Playing:
             return answer
         if self._executor is None:
             self._executor = self._live()
-        answer = self._executor.reply(asked.question)
+        with self._player.watched(asked.place):
+            answer = self._executor.reply(asked.question)
         if memory:
             memory.put(place, answer)
         return answer
@@ -204,10 +205,15 @@ class _Playing:
         module = self._player.module()
         if module is None:
             raise WireError("this mistake makes a file that cannot be imported")
+        self._open.enter_context(_seeded(self._seed))
         executor = Executor(module, self._player.folder, kept=self.known)
         for question in self._missed:
             executor.reply(question)
         return executor
+
+    def close(self) -> None:
+        """Leave the judge's own random states as they were."""
+        self._open.close()
 
 
 class _Known(Kept):
@@ -231,13 +237,13 @@ class _Known(Kept):
 
 
 @contextmanager
-def _as_in_the_child(transcript: Transcript) -> Iterator[None]:
-    """The child's default dtype and its seeds; the judge's own random states are left as they were."""
+def _seeded(seed: int) -> Iterator[None]:
+    """The child's seeds; the judge's own random states are left as they were."""
     pythons = random.getstate()
-    with torch.random.fork_rng(devices=[]), default_dtype(getattr(torch, transcript.dtype)), warnings.catch_warnings():
+    with torch.random.fork_rng(devices=[]), warnings.catch_warnings():
         warnings.simplefilter("ignore")  # what a mistake makes torch warn of is no news to the instructor
-        random.seed(transcript.seed)
-        torch.default_generator.manual_seed(transcript.seed)
+        random.seed(seed)
+        torch.default_generator.manual_seed(seed)
         try:
             yield
         finally:

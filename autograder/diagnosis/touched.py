@@ -23,43 +23,49 @@ Part = tuple[str, str]
 """A file's name and a function's qualified name in it."""
 
 
+ANYTHING: Part = ("", "")
+"""Stands for all functions, where it is not known which ones ran."""
+
+
 @dataclass
 class Running:
-    """Which functions of the files in some folders run, and in which call each did so first."""
+    """Which functions of the files in some folders run, and where: forty students have the same questions asked."""
 
     folders: Sequence[Path]
-    first: dict[Part, int] = field(default_factory=dict)
-    """Function -> number of the call in which it first ran."""
-    call: int = -1
-    """The call that is being answered."""
-    blind: bool = False
-    """Whether nothing could be noted, so that anything may have run."""
+    ran: dict[bytes, set[Part]] = field(default_factory=dict)
+    """Place of a question (a digest of all that was asked up to it) -> what ran for its answer."""
     _names: dict[CodeType, Part | None] = field(default_factory=dict)
 
-    def now_answers(self, call: int) -> None:
-        """Say that the call of this number begins."""
-        self.call = call
-
     @contextmanager
-    def watched(self) -> Iterator[None]:
-        """Note what runs in a block; where a profiler runs already, it is left alone and nothing is known."""
+    def watched(self, place: bytes = b"") -> Iterator[None]:
+        """Note what runs in a block; where a profiler runs already, it is left alone, and anything may have run."""
+        noted = self.ran.setdefault(place, set())
         if sys.getprofile() is not None:
-            self.blind = True
+            noted.add(ANYTHING)
             yield
             return
-        sys.setprofile(self._note)
+
+        def note(frame: FrameType, event: str, _: object) -> None:
+            if event == "call":
+                code = frame.f_code
+                if code not in self._names:
+                    self._names[code] = self._part(code)
+                if (part := self._names[code]) is not None:
+                    noted.add(part)
+
+        sys.setprofile(note)
         try:
             yield
         finally:
             sys.setprofile(None)
 
-    def _note(self, frame: FrameType, event: str, _: object) -> None:
-        if event == "call":
-            code = frame.f_code
-            if code not in self._names:
-                self._names[code] = self._part(code)
-            if (part := self._names[code]) is not None:
-                self.first.setdefault(part, self.call)
+    def first(self, places: Sequence[bytes]) -> dict[Part, int]:
+        """Return each function that ran for the answers to these questions, with the number of the first of them."""
+        found: dict[Part, int] = {}
+        for number, place in enumerate(places):
+            for part in self.ran.get(place, ()):
+                found.setdefault(part, number)
+        return found
 
     def _part(self, code: CodeType) -> Part | None:
         file = Path(code.co_filename)

@@ -15,9 +15,10 @@ from autograder.checks.bench import Bench
 from autograder.checks.judge import CheckFiles
 from autograder.checks.known_answers import KnownAnswers
 from autograder.records import Assignment
+from autograder.sandbox import wire
 from autograder.sandbox.faults import StudentError
 from autograder.sandbox.remote import LocalTransport, Session
-from autograder.sandbox.worker import Executor
+from autograder.sandbox.worker import Executor, Kept, describe
 
 torch.set_num_threads(1)
 
@@ -118,6 +119,18 @@ def test_a_failure_is_not_remembered(opened: Any) -> None:
     with pytest.raises(StudentError):
         opened(known)[0].moody()
     assert opened(known)[0].moody() == 2
+
+
+def test_who_asks_for_mistakes_keeps_their_failures() -> None:
+    """An exception is what a mistake answers, each time; a want of memory is not."""
+    known, exact = KnownAnswers(), KnownAnswers(errors=True)
+    failed = wire.pack({"n": 1, "error": describe(ValueError("no"), "")}, Kept())
+    starved = wire.pack({"n": 1, "error": describe(MemoryError(), "")}, Kept())
+    for each in (known, exact):
+        each.put(b"failed", failed)
+        each.put(b"starved", starved)
+    assert (known.get(b"failed"), exact.get(b"failed")) == (None, failed)
+    assert (known.get(b"starved"), exact.get(b"starved")) == (None, None)
 
 
 def test_memory_is_bounded_and_forgets_what_was_long_unused(opened: Any) -> None:

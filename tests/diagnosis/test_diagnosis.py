@@ -4,19 +4,23 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from autograder.diagnosis import Diagnostician, diagnose
+from autograder.diagnosis import Diagnostician, diagnose, replay
+from autograder.pipeline import Job
 from autograder.records import Diagnosis, Grade, Submission
+from autograder.sandbox.worker import Executor
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="the sandbox needs Linux")
 
 Edited = Callable[..., str]
 HandIn = Callable[..., Submission]
 Write = Callable[..., Path]
+SECRET = b"a secret of the tests, thirty-two bytes and more"
 RIGHT_CELL = "return torch.tanh(x @ weight_ih.T + bias_ih + h @ weight_hh.T + bias_hh)"
 IN_ANOTHER_HAND = """projected = torch.einsum("bi,hi->bh", x, weight_ih)
     recurrent = torch.addmm(bias_hh, h, weight_hh.t())
@@ -63,9 +67,7 @@ def test_a_mistake_of_the_loop_is_read_off_three_steps(desk: Any, hand_in: HandI
 def test_right_work_is_not_examined(desk: Any, hand_in: HandIn) -> None:
     """Where nothing failed there is no diagnosis, and the catalogue is not even read."""
     pipeline = desk.pipeline()
-    from autograder.pipeline import Job
-
-    grade = pipeline.grade(Job(hand_in(), b"a secret of the tests, thirty-two bytes and more"))
+    grade = pipeline.grade(Job(hand_in(), SECRET))
     assert diagnoses(grade) == {}
     assert pipeline._rounds._made is None
 
@@ -162,6 +164,29 @@ def test_a_grown_catalogue_diagnoses_again_and_measures_nothing(
     file.write_text(file.read_text(encoding="utf-8") + squares, encoding="utf-8")
     assert diagnoses(desk.grade(wrong))["test_double"].mistakes == ("tiny.squares",)
     assert len(desk.forks) == forks
+
+
+def test_what_was_asked_for_one_student_is_not_computed_for_the_next(
+    desk: Any, hand_in: HandIn, edited: Edited, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In a class each question goes to the solution and to each mistake once, failures of theirs included."""
+    asked: list[bytes] = []
+
+    class Counting(Executor):
+        def reply(self, frame: bytes) -> bytes:
+            asked.append(frame)
+            return super().reply(frame)
+
+    monkeypatch.setattr(replay, "Executor", Counting)
+    students = [hand_in(edited(("return 2 * x", f"return 3 * x{zero}"))) for zero in ("", " + 0", " - 0")]
+    with closing(desk.pipeline()) as pipeline:
+        first, *others = (
+            (diagnoses(pipeline.grade(Job(each, SECRET))), len(asked), asked.clear()) for each in students
+        )
+    assert first[0]["test_double"].mistakes == ("tiny.triples",)
+    assert first[1] > 0
+    for found, count, _ in others:
+        assert (found["test_double"], count) == (first[0]["test_double"], 0)
 
 
 @pytest.mark.parametrize("kind", ["transcripts", "diagnoses"])

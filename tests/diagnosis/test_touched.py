@@ -9,7 +9,7 @@ from types import ModuleType
 
 import pytest
 
-from autograder.diagnosis.touched import Running, changed_by
+from autograder.diagnosis.touched import ANYTHING, Running, changed_by
 from autograder.variants import Edit
 
 ModuleOf = Callable[[str], tuple[ModuleType, Path]]
@@ -78,13 +78,13 @@ def test_what_runs_is_known_with_the_call_in_which_it_ran_first(module_of: Modul
     """Functions, methods and what is defined in them; nothing of other files."""
     module, folder = module_of(SOURCE)
     running = Running([folder])
-    with running.watched():
-        running.now_answers(0)
+    with running.watched(b"one"):
         module.double(1)
-        running.now_answers(1)
+    with running.watched(b"two"):
         module.Cell().forward(1)
-    (file,) = {name for name, _ in running.first}
-    assert running.first == {(file, "double"): 0, (file, "Cell.forward"): 1}
+    (file,) = {name for name, _ in running.ran[b"one"]}
+    assert running.first([b"one", b"two"]) == {(file, "double"): 0, (file, "Cell.forward"): 1}
+    assert running.first([b"new", b"two"]) == {(file, "double"): 1, (file, "Cell.forward"): 1}
     assert sys.getprofile() is None
 
 
@@ -94,10 +94,9 @@ def test_beside_a_profiler_nothing_is_known(module_of: ModuleOf) -> None:
     running, events = Running([folder]), []
     sys.setprofile(lambda *event: events.append(event))
     try:
-        with running.watched():
+        with running.watched(b"one"):
             module.double(1)
     finally:
         sys.setprofile(None)
-    assert running.blind
     assert events
-    assert not running.first
+    assert running.first([b"one"]) == {ANYTHING: 0}
