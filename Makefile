@@ -39,6 +39,7 @@ prove: $(DEVELOPER) ## prove every assignment: solution 100, stub 0, every known
 	$(BIN)/autograder audit --naming
 	$(BIN)/autograder doctor --matrix docs/measured/jail.md
 	$(BIN)/python tests/attacks/fuzzing.py --cases 1000000
+	$(BIN)/python tests/following.py --write docs/measured/follow_through.md
 	$(BIN)/python tests/killing.py --moments 20 --write docs/measured/killed.md
 	$(BIN)/python tests/killing_cluster.py --write docs/measured/cluster.md
 	$(BIN)/python tests/thousands.py --submissions 2000 --write docs/measured
