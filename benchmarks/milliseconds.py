@@ -25,10 +25,12 @@ os.environ["OMP_NUM_THREADS"] = "1"
 import torch
 from overhead import FOLDER, SECRET, Recording, assignment, replay_s, settings, submissions
 
+from autograder.checks import operations
 from autograder.ledger import Ledger
 from autograder.pipeline import Job
-from autograder.sandbox import wire
+from autograder.sandbox import graphs, wire, worker
 from autograder.sandbox.host import ZygoteProcess
+from autograder.sandbox.remote import Session
 from autograder.sandbox.transport import Child
 from autograder.sandbox.worker import Executor
 
@@ -43,6 +45,8 @@ PARTS: tuple[tuple[str, Any, str], ...] = (
     ("judge: waits for answers and drains output", Child, "wait_loaded"),
     ("judge: ledger", Ledger, "put"),
     ("judge: ledger", Ledger, "get"),
+    ("judge: compares counts of operators", operations, "remarks"),
+    ("judge: compares counts of operators", operations, "doubts"),
 )
 
 
@@ -72,8 +76,10 @@ def main() -> None:
     spent["judge: all else (checks, comparisons, drawing)"] = judge - sum(
         value for name, value in spent.items() if name.startswith("judge")
     )
-    arithmetic = replay_s(sessions) * 1e3
-    spent["children: beyond the student's own arithmetic"] = spent.pop("children") - arithmetic * count
+    counting = counting_ms(sessions)
+    arithmetic = replay_s(sessions) * 1e3 - counting
+    spent["children: count operators"] = counting * count
+    spent["children: beyond the student's own arithmetic"] = spent.pop("children") - (arithmetic + counting) * count
     children = len(assignment().checks)
     print(f"{FOLDER.name}: {children} checks, a child each; {count} submissions; load {os.getloadavg()[0]:.1f}")
     print(f"{'CPU ms':>10s} {'a check':>9s}")
@@ -82,6 +88,18 @@ def main() -> None:
     total = sum(spent.values()) / count
     print(f"{total:10.1f} {total / children:9.2f}  together, beyond the student's own arithmetic of {arithmetic:.0f}")
     print(f"the judge had started in {started.ru_utime + started.ru_stime:.1f} s of CPU")
+
+
+def counting_ms(sessions: list[tuple[str, Session]]) -> float:
+    """CPU milliseconds in which the operators behind a submission's answers are counted, as its children do."""
+    spent: dict[str, float] = defaultdict(float)
+    clock, count = Clock(spent), graphs.operators_in
+    setattr(worker, "operators_in", clock.counts("operators", count))  # noqa: B010 - a module's function is replaced
+    try:
+        replay_s(sessions)
+    finally:
+        setattr(worker, "operators_in", count)  # noqa: B010
+    return clock.stopped()["operators"] / 3  # it replays three times
 
 
 class Clock:
