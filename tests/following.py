@@ -127,7 +127,7 @@ def cost(pipeline: Pipeline, slip: Slip, *, trainings: bool = False) -> Cost:
         own = {check for part in parts_of(assignment) if part.name == slip.part for check in part.checks}
         own |= {*assignment.parts[slip.part]}
     lost = [r for r in grade.results if r.outcome is not Outcome.PASSED and r.id not in untried]
-    earlier = any(part.why for part in grade.earlier)
+    earlier = any(part.why_stand_in for part in grade.earlier)
     stood_in = [r for r in grade.results if r.outcome is Outcome.PASSED and (r.stand_ins or earlier)]
     return Cost(
         slip,

@@ -116,6 +116,6 @@ def _why(assignment: Assignment, part: str, results: Results) -> str:
         return "the grader could not measure yours"
     if first.outcome is Outcome.SKIPPED:
         return "yours builds on a part that is not right yet"
-    if first.finding and first.finding.kind == "missing":
+    if first.is_unwritten:
         return "yours is not written yet"
     return f"yours did not pass {first.id if public else 'the hidden checks'} of {assignment.id}"

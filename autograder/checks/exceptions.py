@@ -10,7 +10,7 @@ import re
 from collections.abc import Mapping
 from types import MappingProxyType
 
-from autograder.records import Finding
+from autograder.records import NOT_WRITTEN, Finding
 from autograder.sandbox.devices import MISMATCH
 from autograder.sandbox.faults import ChildEnded, StudentError, plain_name
 
@@ -55,7 +55,7 @@ def finding_of_exception(error: StudentError) -> Finding:
     """Return a student's exception in words."""
     name = error.type_names[0]
     if name == "NotImplementedError":
-        return Finding("missing", "This part is not written yet.", error.where, detail=str(error))
+        return Finding("missing", NOT_WRITTEN, error.where, detail=str(error))
     if name == "AttributeError" and not error.frames and NOT_THERE.fullmatch(error.message):
         words = f"Something that this check asks for is not there: {error.message}."
         return Finding("missing", words, detail=str(error))

@@ -214,8 +214,7 @@ def _frequent(setting: Setting, columns: Sequence[Column], grades: Sequence[Grad
 
     def rank(item: tuple[tuple[str, str], list[tuple[str, CheckResult]]]) -> tuple[int, bool, int]:
         (id_, _), found = item
-        finding = found[0][1].finding
-        return -len(found), finding is not None and finding.kind == "missing", by_id[id_].number
+        return -len(found), found[0][1].is_unwritten, by_id[id_].number
 
     common = sorted(said.items(), key=rank)  # what is not written yet comes after mistakes of as many students
     return tuple(

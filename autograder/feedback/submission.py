@@ -277,17 +277,12 @@ class _Maker:
         )
 
 
-def _is_unwritten(result: CheckResult) -> bool:
-    """Whether a check met a gap; a module without the parameters of the handout, a known mistake of it, is written."""
-    return result.finding is not None and result.finding.kind == "missing" and result.diagnosis is None
-
-
 def _standing(results: Sequence[CheckResult]) -> Standing:
     outcomes = [result.outcome for result in results]
     broken = [r for r in results if r.outcome not in {Outcome.PASSED, Outcome.SKIPPED, Outcome.GRADER_ERROR}]
     if all(outcome is Outcome.PASSED for outcome in outcomes):
         return Standing.RIGHT
-    if broken and all(map(_is_unwritten, broken)):
+    if broken and all(result.is_unwritten for result in broken):
         return Standing.PARTLY if Outcome.PASSED in outcomes else Standing.UNWRITTEN
     if broken:
         return Standing.PARTLY if Outcome.PASSED in outcomes else Standing.WRONG

@@ -15,10 +15,7 @@ from autograder.home.places import is_untouched
 from autograder.home.reading import read_sources
 from autograder.home.report import Line, Report, subject
 from autograder.home.run import Hands, Run, Tell
-from autograder.records import Assignment, Check, CheckResult, Outcome
-
-NOT_WRITTEN = "NotImplementedError: write "
-"""How the detail of a finding starts where a stub is not filled in."""
+from autograder.records import Assignment, Check, Outcome
 
 
 def check(
@@ -74,7 +71,7 @@ def choose(assignment: Assignment, words: Sequence[str]) -> tuple[Check, ...]:
 def _lines(run: Run, chosen: Sequence[Check]) -> tuple[Line, ...]:
     """The chosen checks in their order, each with its result."""
     outcomes = {id_: result.outcome for id_, result in run.results.items()}
-    unwritten = {id_ for id_, result in run.results.items() if _is_unwritten(result)}
+    unwritten = {id_ for id_, result in run.results.items() if result.is_unwritten}
     waiting: dict[str, str] = {}
     subjects = {check.id: subject(check.id, check.title) for check in run.assignment.checks}
     for check in in_order_of_needs(run.assignment.checks, run.assignment.parts):
@@ -85,8 +82,3 @@ def _lines(run: Run, chosen: Sequence[Check]) -> tuple[Line, ...]:
         Line(check.id, check.title, run.results[check.id], check.id in unwritten, waiting.get(check.id, ""))
         for check in chosen
     )
-
-
-def _is_unwritten(result: CheckResult) -> bool:
-    finding = result.finding
-    return finding is not None and finding.kind == "missing" and finding.detail.startswith(NOT_WRITTEN)

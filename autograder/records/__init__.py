@@ -23,6 +23,7 @@ from autograder.records.journal import EntryKind, JournalEntry
 from autograder.records.people import Person
 from autograder.records.pictures import Panel, Picture, PictureKind
 from autograder.records.results import (
+    NOT_WRITTEN,
     CheckResult,
     Confinement,
     Diagnosis,
@@ -35,6 +36,7 @@ from autograder.records.results import (
 )
 
 __all__ = [
+    "NOT_WRITTEN",
     "Assignment",
     "Attempts",
     "BuildsOn",

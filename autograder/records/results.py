@@ -29,6 +29,10 @@ class Confinement(StrEnum):
     BEST_EFFORT = "best-effort"
 
 
+NOT_WRITTEN = "This part is not written yet."
+"""The message of a finding where code raises NotImplementedError, as a stub does."""
+
+
 @dataclass(frozen=True, slots=True)
 class Finding:
     """Why a check did not pass, split by who may read it."""
@@ -130,6 +134,11 @@ class CheckResult:
     evidence: Evidence = field(default_factory=Evidence)
     diagnosis: Diagnosis | None = None
     """Of a failed check; added when a grade is made, never part of a measurement."""
+
+    @property
+    def is_unwritten(self) -> bool:
+        """Whether it met a part that says of itself that it is not written: what lacks a parameter, say, is wrong."""
+        return self.finding is not None and (self.finding.kind, self.finding.message) == ("missing", NOT_WRITTEN)
 
 
 @dataclass(frozen=True, slots=True)

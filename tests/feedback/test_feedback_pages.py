@@ -146,13 +146,15 @@ def test_what_is_not_written_comes_in_short(results: Any) -> None:
     assert "Mend this first run 30 points wait here." in Reader(results.pages()["ada"]).words
 
 
-def test_a_known_mistake_is_written(results: Any) -> None:
-    """A module without the parameters that the handout names is no gap where a known mistake answers so."""
+def test_a_module_with_other_parameters_is_written(results: Any) -> None:
+    """One without the parameters that the handout names is no gap, whether or not a known mistake answers so."""
+    finding = Finding("missing", "Doubler(): no parameter is called weight", "tiny.py, line 12")
     known = Diagnosis(("tiny.triples",), (), 4, 2, 0.0, "double", {"en": "Count again."})
-    results.add(test_double={**MISSING, "diagnosis": known})
-    words = Reader(results.pages()["ada"]).words
-    assert "Not written yet" not in words
-    assert "Count again." in words
+    for diagnosis in (None, known):
+        results.add(test_double={"outcome": FAILED, "finding": finding, "diagnosis": diagnosis})
+        words = Reader(results.pages()["ada"]).words
+        assert "Not written yet" not in words
+        assert ("Count again." in words) is (diagnosis is not None)
 
 
 def test_a_file_that_cannot_be_imported_has_one_reason(results: Any) -> None:
