@@ -4,7 +4,7 @@
 
 For each part that others build on (`parts:` in assignment.yml) a known mistake that lies in it is graded as a
 submission, and so is a mistake in earlier work below each assignment that builds on it. Checks that may compute for
-more than a minute are left out without `--trainings`. Exit code 1 where a point is lost above the part.
+more than a minute are left out without `--trainings`. Exit code 1 where a check above the part fails.
 """
 
 from __future__ import annotations
@@ -75,10 +75,15 @@ class Cost:
     """Checks that passed with a stand-in below them."""
 
     @property
+    def why(self) -> str:
+        """Why points were lost above; empty where none were."""
+        return "; ".join(f"{r.id}: {r.finding.message if r.finding else r.outcome}" for r in self.above)
+
+    @property
     def fault(self) -> str:
-        """Why it is not as it must be; empty when it is."""
-        if self.above:
-            return "; ".join(f"{r.id}: {r.finding.message if r.finding else r.outcome}" for r in self.above)
+        """Why it is not as it must be; empty when it is. A check may say by name that it needs another one's answer."""
+        if any(result.outcome is not Outcome.SKIPPED for result in self.above):
+            return self.why
         if not self.slip.of and not self.inside:
             return "no check of the part sees it"
         return "" if self.standing_in else "nothing stood in for it"
@@ -178,7 +183,7 @@ def _row(each: Cost) -> str:
     inside = "(graded there)" if slip.of else str(each.inside)
     part = f"{slip.part} of {slip.of}" if slip.of else slip.part
     cells = (slip.assignment.id, part, slip.mistake, inside, str(above), str(each.standing_in))
-    why = f" {each.fault} |" if each.fault else ""
+    why = f" {reason} |" if (reason := each.why or each.fault) else ""
     return f"| {' | '.join(cells)} |{why}"
 
 

@@ -45,6 +45,7 @@ def test_a_slip_in_the_lowest_part_costs_its_own_points_alone(id_: str, tmp_path
     settings = Desk.at(ROOT, id_, Confinement.BEST_EFFORT, 1).settings(tmp_path / "ledger")
     with closing(Pipeline(settings)) as pipeline:
         cost = following.cost(pipeline, next(following.slips(assignment)))
+    assert not cost.above
     assert cost.fault == ""
     assert cost.inside > 0
 
