@@ -17,6 +17,7 @@ import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from autograder.checks.bench import Used
 from autograder.checks.case import waited
 from autograder.errors import SandboxError
 from autograder.ledger import Ledger, measurement_key
@@ -24,7 +25,7 @@ from autograder.pipeline import Job, Pipeline, Settings
 from autograder.records import Assignment, Confinement, Grade, Outcome, Submission
 from autograder.sandbox import transport
 from autograder.secret import fingerprint
-from autograder.workshop import Workshop
+from autograder.workshop import Lending, Workshop
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="the sandbox needs Linux")
 
@@ -482,6 +483,34 @@ def test_a_lost_zygote_is_replaced(sandboxes: Any, tiny: Assignment, hand_in: Ha
         opened.close()
         assert workshop.zygote() is not lost
     assert lost._process.returncode is not None
+
+
+@pytest.mark.parametrize("how", ["killed", "replaced"])
+def test_a_zygote_lost_under_a_shared_worker_costs_nobody_a_point(
+    how: str, desk: Any, hand_in: HandIn, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its workers go with it, also where another child's loss had it replaced: the other checks start their own."""
+    pipeline = desk.pipeline(lend=False)
+    workshop, lost = pipeline._workshop, []
+    used = Lending.used
+
+    def once(lending: Lending) -> Used:
+        if not lost:
+            lost.append(workshop.zygote())
+            if how == "replaced":
+                workshop.close()
+            else:
+                lost[0]._process.kill()
+                lost[0]._process.wait()
+        return used(lending)
+
+    monkeypatch.setattr(Lending, "used", once)
+    try:
+        grade = pipeline.grade(Job(hand_in(), SECRET))
+    finally:
+        pipeline.close()
+    assert grade.score == 100
+    assert lost
 
 
 # --- waiting ---------------------------------------------------------------------------------------------------------

@@ -60,7 +60,8 @@ class AttnDecoder(nn.Module):
     def _run(self, ids: Tensor, state: Tensor, enc_out: Tensor, mask: Tensor | None) -> tuple[Tensor, Tensor, Tensor]:
         """Logits (B, T, V), states (B, T, H) and weights (B, T, S) for ids (B, T)."""
         weights = list[Tensor](self.cell.parameters())
-        h, _ = torch.gru(self.embedding(ids), state[None], weights, True, 1, 0.0, False, False, True)
+        options = (True, 1, 0.0, True, False, True)  # in training mode, without which cuDNN has no gradients
+        h, _ = torch.gru(self.embedding(ids), state[None], weights, *options)
         both = attend(h, enc_out, enc_out, mask)
         return self.out(self.dropout(self.attn_combine(torch.cat((both[0], h), 2)).tanh())), h, both[1]
 

@@ -11,7 +11,7 @@ import os
 import resource
 import sys
 import tempfile
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
@@ -78,12 +78,14 @@ def _prepare(order: Order, jail: Jail, limits: Mapping[str, int], scratch: Path)
         os.chdir(scratch)  # a student's `open("model.pt", "w")` belongs here
         os.environ["TMPDIR"] = tempfile.tempdir = str(scratch)
     loading.write_files({name: text.encode() for name, text in order.files.items()}, scratch)
-    stand_ins = [*order.stand_ins, *(name for each in order.earlier for name in each.stand_ins)]
-    banned = _enforce_bans(jail, order.bans, stand_ins)
+    banned = _enforce_bans(jail, order.bans)
     torch.set_default_dtype(getattr(torch, order.dtype))
     devices.Place().seed(order.seed)
     lock(jail, limits, scratch)
-    place = devices.start(limits["memory_mb"], order.seed) if jail.on_cuda else devices.Place()
+    place = open_place(jail, limits, order.seed, banned)
+    stand_ins = [*order.stand_ins, *(name for each in order.earlier for name in each.stand_ins)]
+    if not any(standins.calls_banned(name, banned) for name in stand_ins):
+        banned.seal()  # a switch is left only where a stand-in of ours needs one; without, nothing can lift them
     _write(LOCKED)  # until here a failure is ours, from here on the submission's
     try:
         written = [each.name for each in order.earlier if each.written]
@@ -106,15 +108,21 @@ def _prepare(order: Order, jail: Jail, limits: Mapping[str, int], scratch: Path)
     return executor, wire.pack({"loaded": True, "code": compiled}, wire.Plain())
 
 
-def _enforce_bans(jail: Jail, names: tuple[str, ...], stand_ins: Iterable[str]) -> Bans:
-    """Bans with a switch exist only where a stand-in of ours needs one; without, nothing can lift them."""
+def _enforce_bans(jail: Jail, names: tuple[str, ...]) -> Bans:
+    """Put the bans of this child in the place of those that it inherited."""
     standing = next(iter(jail.bans.values()))
     banned = jail.bans[names]
     if banned is not standing:
         standing.hand_over(banned)
-    if not any(standins.calls_banned(name, banned) for name in stand_ins):
-        banned.seal()
     return banned
+
+
+def open_place(jail: Jail, limits: Mapping[str, int], seed: int, banned: Bans) -> devices.Place:
+    """Return where the submission computes; what opens a device may itself be banned (a backward pass)."""
+    if not jail.on_cuda:
+        return devices.Place()
+    with banned.lifted():
+        return devices.start(limits["memory_mb"], seed)
 
 
 def lock(jail: Jail, limits: Mapping[str, int], scratch: Path) -> None:

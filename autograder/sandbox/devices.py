@@ -20,8 +20,11 @@ from torch.overrides import TorchFunctionMode
 CPU, CUDA = "cpu", "cuda"
 LEAST_MB = 1024
 """Of a device's memory for one submission: libraries of torch's take some hundred for themselves."""
+_HERE, _THERE = r"\((torch\.\w+Tensor|CPU\w+Type)\)", r"\((torch\.cuda\.\w+|CUDA\w+Type)\)"
+"""Types as convolutions name them: (torch.FloatTensor), (torch.cuda.FloatTensor)."""
 MISMATCH = re.compile(
-    r"two (different )?devices|on the same device|can't convert cuda|\bcpu\b.*\b(cuda|gpu)|\b(cuda|gpu)\b.*\bcpu\b",
+    r"two (different )?devices|on the same device|can't convert cuda|\bcpu\b.*\b(cuda|gpu)|\b(cuda|gpu)\b.*\bcpu\b"
+    f"|{_HERE}.*{_THERE}|{_THERE}.*{_HERE}",
     re.IGNORECASE | re.DOTALL,
 )
 """How torch says that a tensor lies on another device than its neighbour."""

@@ -162,18 +162,22 @@ class ZygoteProcess:
 
     def ends(self, number: int) -> bool:
         """Whether a child that hung up ends by itself, within the least wall time."""
-        self._control.settimeout(transport.LEAST_WALL_S)
-        with contextlib.suppress(TimeoutError):
+        try:
+            self._control.settimeout(transport.LEAST_WALL_S)
             self._listen(number)
-        return number in self._ended
+        except TimeoutError:
+            return False
+        except OSError as error:  # one that was closed in the meantime
+            raise SandboxError(f"the sandbox does not answer ({type(error).__name__})") from error
+        return True
 
     def await_end(self, number: int) -> tuple[int, float]:
         """Return wait status and CPU seconds of a child that has ended or was killed."""
-        self._control.settimeout(transport.LEAST_WALL_S)
         try:
+            self._control.settimeout(transport.LEAST_WALL_S)
             self._listen(number)
-        except TimeoutError as error:
-            raise SandboxError("the sandbox does not answer (TimeoutError)") from error
+        except OSError as error:
+            raise SandboxError(f"the sandbox does not answer ({type(error).__name__})") from error
         return self._ended.pop(number)
 
     def _listen(self, number: int) -> None:

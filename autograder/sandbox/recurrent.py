@@ -162,7 +162,8 @@ def _over_time(
     weights = [getattr(cell, name) for cell in cells for name in ("weight_ih", "weight_hh", "bias_ih", "bias_hh")]
     zeros = torch.zeros(len(cells), len(x), cells[0].hidden_size).to(x)
     start = [zeros if each is None else each for each in state]
-    options = (True, len(cells), dropout, dropout > 0, False)  # biases, layers, dropout, training, one direction
+    # biases, layers, dropout, training (without which cuDNN has no gradients; it means dropout alone), one direction
+    options = (True, len(cells), dropout, True, False)
     if lengths is None:
         whole: Sequence[Tensor] = run(x, start if len(start) > 1 else start[0], weights, *options, True)
         return whole
@@ -182,7 +183,7 @@ STAND_INS: tuple[Callable[..., Any], ...] = (
 OPERATORS: Mapping[str, tuple[str, ...]] = MappingProxyType(
     {
         "rnn_cell": ("rnn_tanh_cell", "rnn_relu_cell"),
-        "rnn_forward": ("rnn_tanh", "rnn_relu"),
+        "rnn_forward": ("rnn_tanh", "rnn_relu", "_cudnn_rnn"),
         "lstm_gates": ("rnn_tanh_cell",),
         "lstm_cell": ("lstm_cell", "_thnn_fused_lstm_cell"),
         "lstm_forward": ("lstm", "mkldnn_rnn_layer", "_cudnn_rnn"),

@@ -203,7 +203,11 @@ class Child:
         """Return what it used and printed since this was last asked; what it may answer, and when, counts from now."""
         if self.usage is None:
             self._drain_all()
-            cpu_s = self.zygote.cpu_s(self.number)
+            try:
+                cpu_s = self.zygote.cpu_s(self.number)
+            except SandboxError:  # a zygote that died took its children along
+                self.close()
+        if self.usage is None:
             used, self._told = cpu_s - self._told, cpu_s
             usage = Usage(used, *self._texts())
             self.received = 0

@@ -120,6 +120,36 @@ def test_a_jail_for_a_driver_is_opened_for_that_and_nothing_else(
     assert set(others) <= {"PermissionError", "FileNotFoundError"}
 
 
+@on_linux
+def test_what_opens_a_device_may_be_banned(sandboxes: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The backward pass with which torch opens it runs where a check bans autograd; the submission's does not."""
+    from autograder.sandbox import host
+    from autograder.sandbox.faults import StudentError
+
+    backward = """if True:
+        import torch, autograder.sandbox.devices as devices
+        def start(*_):
+            torch.ones(2, requires_grad=True).sum().backward()
+            return devices.Place()
+        devices.start = start
+    """
+    monkeypatch.setattr(host, "START", f"exec({backward!r}); {host.START}")
+    layers = cards.usable_layers(sandboxes.layers, os.geteuid())
+    source = "import torch\n\n\ndef backward(x):\n    return torch.autograd.grad(x.requires_grad_().sum(), x)[0]\n"
+    with ZygoteProcess(layers, device="cuda", bans=[(), ("autograd",)]) as zygote:
+        order = Order({"tiny.py": source}, "tiny", "float32", 1, ("autograd",), (), ("torch",))
+        child = zygote.fork(order, Limits(cpu_s=9, memory_mb=256, output_kb=4, scratch_mb=2), 9)
+        try:
+            child.wait_loaded()
+            import torch
+
+            student: Any = Session(child).root
+            with pytest.raises(StudentError, match="is not allowed in this check"):
+                student.backward(torch.ones(3))
+        finally:
+            child.close()
+
+
 TRIES = """
 import torch
 from torch import nn
@@ -156,8 +186,29 @@ def fit(model, batches, optimizer):
 """
 
 
+on_cuda = pytest.mark.skipif(not Path("/dev/nvidiactl").exists(), reason="this machine has no CUDA device")
+
+
 @pytest.mark.cuda
-@pytest.mark.skipif(not Path("/dev/nvidiactl").exists(), reason="this machine has no CUDA device")
+@on_cuda
+def test_a_real_device_opens_whatever_is_banned(sandboxes: Any) -> None:
+    """Each child has bans of its own, and several live at a time."""
+    layers = cards.usable_layers(sandboxes.layers, os.geteuid())
+    limits = Limits(cpu_s=60, memory_mb=1024, output_kb=64, scratch_mb=16)
+    every: list[tuple[str, ...]] = [("recurrent",), ("autograd",), ("attention", "softmax"), ()]
+    with ZygoteProcess(layers, device="cuda", bans=every) as zygote:
+        orders = [Order({"tiny.py": TRIES}, "tiny", "float32", 1, bans, (), ("torch",)) for bans in every]
+        children = [zygote.fork(order, limits, 60) for order in orders]
+        try:
+            for child in children:
+                child.wait_loaded()
+        finally:
+            for child in children:
+                child.close()
+
+
+@pytest.mark.cuda
+@on_cuda
 def test_a_submission_computes_on_a_real_device(sandboxes: Any) -> None:
     """Forward, backward and training there, confined with all layers; a tensor that was left behind names its line."""
     from autograder.sandbox.faults import StudentError

@@ -73,6 +73,8 @@ def test_a_module_is_moved_as_soon_as_it_is_made(module_of: ModuleOf) -> None:
         "Expected condition, x and y to be on the same device, but condition is on cpu and x and y are on cuda:0",
         "can't convert cuda:0 device type tensor to numpy. Use Tensor.cpu() to copy the tensor to host memory first.",
         "'lengths' argument should be a 1D CPU int64 tensor, but got 1D cuda:0 Long tensor",
+        "Input type (torch.cuda.DoubleTensor) and weight type (torch.DoubleTensor) should be the same",
+        "Input type (CPUFloatType) and weight type (CUDAFloatType) should be the same or input should be MKLDNN",
         "Unhandled FakeTensor Device Propagation for aten.add.Tensor, found two different devices cuda:0, cpu",
     ],
 )
@@ -89,6 +91,8 @@ def test_what_torch_says_of_two_devices_is_known(words: str) -> None:
         "CUDA out of memory. Tried to allocate 2.00 GiB. GPU 0 has a total capacity of 79.11 GiB",
         "Found no NVIDIA driver on your system.",
         "expected scalar type Double but found Float",
+        "Input type (torch.cuda.DoubleTensor) and weight type (torch.cuda.FloatTensor) should be the same",
+        "Input type (CUDADoubleType) and weight type (CUDAFloatType) should be the same",
     ],
 )
 def test_other_complaints_are_no_device_mistakes(words: str) -> None:

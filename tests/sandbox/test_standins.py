@@ -524,3 +524,13 @@ def test_a_model_s_parts_work_under_the_bans() -> None:
         return [[*logits.shape], [*weights.shape], [*alone.shape], names, bans.active]
 
     assert forked(child) == [[2, 6], [2, 3], [2, 3, MODEL], ["AttnDecoder", "EncoderLayer"], True]
+
+
+@pytest.mark.parametrize("name", ["rnn_forward", "lstm_forward", "gru_forward"])
+def test_layers_may_call_what_a_gpu_runs_them_with(name: str) -> None:
+    """On CUDA torch.rnn_tanh, torch.lstm and torch.gru are one kernel, which is banned as they are."""
+    from autograder.sandbox.ban_groups import GROUPS
+    from autograder.sandbox.recurrent import OPERATORS
+
+    assert "_cudnn_rnn" in GROUPS["recurrent"].operators
+    assert "_cudnn_rnn" in OPERATORS[name]
