@@ -13,7 +13,7 @@ from enum import StrEnum
 from autograder.checks.draw import derive_key
 from autograder.checks.earlier import decisive
 from autograder.fleet import grade_all
-from autograder.pipeline import Job, Settings
+from autograder.jobs import Job, Settings
 from autograder.records import Assignment, Diagnosis, Grade, Outcome
 from autograder.variants import Variant, as_submission, cheats, fair_play, lazy_students, mistakes, solution, stub
 

@@ -27,7 +27,7 @@ from autograder.turns import last_time, longest_first
 if TYPE_CHECKING:
     from autograder.cluster import Cluster, Keys
     from autograder.feedback import Written
-    from autograder.pipeline import Job, Settings
+    from autograder.jobs import Job, Settings
     from autograder.sandbox.cards import Card
     from autograder.screen import Screen
 
@@ -118,7 +118,7 @@ class Desk:
         """Return what a grading process needs."""
         import course_data
 
-        from autograder.pipeline import Settings
+        from autograder.jobs import Settings
 
         return Settings(
             self.assignment.folder,
@@ -130,6 +130,7 @@ class Desk:
             "cuda" if self.cards else "cpu",
             self.cards,
             self.assignment.limits.memory_mb,
+            any(check.trains_cpu_s is not None for check in self.assignment.checks),
         )
 
     def results_folder(self, out: Path | None) -> Path:
@@ -197,7 +198,7 @@ class Desk:
 
         Where several are graded at a time, longest first, as far as the `results` of last time tell.
         """
-        from autograder.pipeline import Job
+        from autograder.jobs import Job
 
         grades: list[Grade] = []
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import gc
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from pathlib import Path
 
 import course_data
@@ -35,6 +35,7 @@ from autograder.diagnosis import Rounds
 from autograder.errors import SandboxError, WireError
 from autograder.grading import grade, with_earlier
 from autograder.intake import files_digest
+from autograder.jobs import Job, Settings
 from autograder.kept import IMPORT, Kept
 from autograder.ledger import KeyParts, Ledger
 from autograder.notebooks import in_cells
@@ -42,52 +43,28 @@ from autograder.records import (
     Assignment,
     BuildsOn,
     CheckResult,
-    Confinement,
     Grade,
     Outcome,
     RunInfo,
     Submission,
 )
 from autograder.release import stub_files
-from autograder.sandbox.cards import Card, named
+from autograder.sandbox.cards import named
 from autograder.sandbox.faults import ChildEnded, StudentFault
+from autograder.sandbox.seed import Seed
 from autograder.secret import fingerprint
 from autograder.workshop import Workshop
 
+__all__ = ["Job", "Pipeline", "Report", "Settings"]
+
 Report = Callable[[CheckResult], None]
-
-
-@dataclass(frozen=True, slots=True)
-class Settings:
-    """Everything that a process needs to grade submissions of one assignment."""
-
-    folder: Path  # of the assignment, in solutions/
-    confinement: Confinement
-    layers: tuple[str, ...]
-    missing: tuple[str, ...]
-    ledger: Path
-    datasets_digest: str
-    device: str = "cpu"
-    cards: tuple[Card, ...] = ()  # the CUDA devices to use, one submission at a time on each
-    memory_mb: int = 0  # that one more submission must find free to be started beside others
-
-
-@dataclass(frozen=True, slots=True)
-class Job:
-    """One submission to grade."""
-
-    submission: Submission
-    secret: bytes = field(repr=False)
-    alone: bool = False
-    """Nothing else runs: a child that only waits is believed now."""
-    untried: frozenset[str] = frozenset()
-    """Checks that are left out, as if skipped, unless the ledger holds them."""
 
 
 class Pipeline:
     """Grades submissions of one assignment, one after the other."""
 
-    def __init__(self, settings: Settings, lent: Workshop | None = None) -> None:
+    def __init__(self, settings: Settings, lent: Workshop | None = None, seed: Seed | None = None) -> None:
+        """`seed`: what its zygote is forked from; without one it imports torch itself."""
         torch.set_num_threads(1)
         self.settings = settings
         self.assignment: Assignment = load_assignment(settings.folder)
@@ -97,7 +74,9 @@ class Pipeline:
         self._ledger = self._ledger_at(settings.ledger)
         earlier = [load_assignment(settings.folder.parent / used.id) for used in self.assignment.builds_on]
         stubs = {name: text for each in earlier for name, text in stub_files(each).items()}
-        own = lent or Workshop(self.assignment, settings.layers, (self.assignment, *earlier), device=settings.device)
+        own = lent or Workshop(
+            self.assignment, settings.layers, (self.assignment, *earlier), device=settings.device, seed=seed
+        )
         self._workshop = replace(own, stubs=stubs)
         self._earlier = {
             each.id: type(self)(_settings_for(each, settings), self._workshop.beside(each)) for each in earlier
@@ -232,7 +211,7 @@ class Pipeline:
 
     def run_info(self, job: Job) -> RunInfo:
         """How and with what a job is graded, as results say it."""
-        used, own = self.settings, (torch.__version__, __version__, fingerprint(job.secret))
+        used, own = self.settings, (str(torch.__version__), __version__, fingerprint(job.secret))
         return RunInfo(used.confinement, used.layers, used.missing, named(used.device, used.cards), *own)
 
     def _kept(self, job: Job, work: EarlierWork = NOTHING_EARLIER) -> Kept:

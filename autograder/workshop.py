@@ -20,6 +20,7 @@ from autograder.sandbox.devices import CPU, CUDA
 from autograder.sandbox.host import ZygoteProcess
 from autograder.sandbox.order import EarlierModule, Order
 from autograder.sandbox.remote import LocalTransport, Session
+from autograder.sandbox.seed import Seed
 from autograder.sandbox.transport import Child
 from autograder.sandbox.worker import Executor
 
@@ -93,6 +94,8 @@ class Workshop:
     """Files of earlier assignments as students get them, for those that are missing: stand-ins are set in them."""
     device: str = CPU
     """Where submissions compute."""
+    seed: Seed | None = None
+    """What its zygote is forked from."""
     _zygotes: dict[str, ZygoteProcess] = field(default_factory=dict)
     """Device -> its zygote, once it has started; one for all workshops that share it."""
     _reference: ModuleType | None = None
@@ -173,7 +176,9 @@ class Workshop:
 
     def beside(self, assignment: Assignment) -> Workshop:
         """Return a workshop for another assignment that our zygote serves; `close` of one closes both."""
-        return Workshop(assignment, self.layers, self.served, device=self.device, _zygotes=self._zygotes)
+        return Workshop(
+            assignment, self.layers, self.served, device=self.device, seed=self.seed, _zygotes=self._zygotes
+        )
 
     def zygote(self, device: str = CPU) -> ZygoteProcess:
         """Return the zygote of a device, ready to fork."""
@@ -185,7 +190,7 @@ class Workshop:
             memory_mb = max(each.limits.memory_mb + each.limits.scratch_mb for each in served)
             settings: dict[str, Any] = {"preload": preload, "bans": bans, "trains": trains, "device": device}
             settings["memory_mb"] = memory_mb
-            self._zygotes[device] = ZygoteProcess(self.layers, **settings)
+            self._zygotes[device] = ZygoteProcess(self.layers, seed=self.seed, **settings)
         self._zygotes[device].wait_ready()
         return self._zygotes[device]
 

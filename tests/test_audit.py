@@ -31,7 +31,7 @@ def audited(desk_for: Callable[[Path], Any], monkeypatch: pytest.MonkeyPatch) ->
 
     def run(folder: Path, rounds: int = 1, only: tuple[str, ...] = ()) -> dict[str, Verdict]:
         desk, assignment = desk_for(folder), load_assignment(folder)
-        monkeypatch.setattr(fleet, "Pipeline", lambda _: desk.pipeline())
+        monkeypatch.setattr(fleet, "pipeline_for", lambda _: desk.pipeline())
         chosen = [trial for trial in trials(assignment, rounds) if not only or trial.variant.id in only]
         heard: list[Verdict] = []
         found = audit(desk.pipeline().settings, assignment, chosen, 1, heard.append)

@@ -61,7 +61,7 @@ def lent(desk_for: Any, tiny_course: Path, monkeypatch: pytest.MonkeyPatch) -> N
             datasets_digest=settings.datasets_digest,
         )
 
-    monkeypatch.setattr(fleet, "Pipeline", pipeline)
+    monkeypatch.setattr(fleet, "pipeline_for", pipeline)
 
 
 # --- help ------------------------------------------------------------------------------------------------------------

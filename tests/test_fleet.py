@@ -95,7 +95,7 @@ class FakePipeline:
 def pipelines(monkeypatch: pytest.MonkeyPatch) -> list[FakePipeline]:
     """The pipelines that were made."""
     FakePipeline.made = []
-    monkeypatch.setattr(fleet, "Pipeline", FakePipeline)
+    monkeypatch.setattr(fleet, "pipeline_for", FakePipeline)
     return FakePipeline.made
 
 

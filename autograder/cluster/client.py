@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from distributed import Client
 
-    from autograder.pipeline import Job, Settings
+    from autograder.jobs import Job, Settings
 
 CONNECT_S = 30.0
 FIRST_S = 300.0

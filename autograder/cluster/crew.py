@@ -16,7 +16,7 @@ from typing import Protocol
 from autograder.cluster.offer import Offer
 from autograder.cluster.order import Answer, Place
 from autograder.errors import SandboxError
-from autograder.pipeline import Job
+from autograder.jobs import Job
 
 TRIES = 3
 """How often a submission may be lost before it is a fault for a human; the last time nothing else runs."""

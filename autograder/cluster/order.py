@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from autograder.pipeline import Job, Settings
+    from autograder.jobs import Job, Settings
 
 Entries = Mapping[str, bytes]
 """Files of a ledger: `measurements/ab/<key>.json` -> content."""

@@ -16,7 +16,7 @@ from autograder.cluster.crew import Joined
 from autograder.cluster.offer import unlike
 from autograder.cluster.order import Answer, Entries, Order, Place
 from autograder.cluster.parcel import Parcel
-from autograder.pipeline import Job, Settings
+from autograder.jobs import Job, Settings
 from autograder.records import Limits
 
 LOOK_S = 1.0

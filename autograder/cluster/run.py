@@ -15,8 +15,8 @@ from autograder.cluster.parcel import pack
 from autograder.cluster.post import DaskPost
 from autograder.errors import LedgerError
 from autograder.grading import grade
+from autograder.jobs import Job, Settings
 from autograder.ledger import Ledger, grade_from_bytes
-from autograder.pipeline import Job, Settings
 from autograder.records import CheckResult, Finding, Grade, Outcome
 
 

@@ -140,6 +140,11 @@ class CheckResult:
         """Whether it met a part that says of itself that it is not written: what lacks a parameter, say, is wrong."""
         return self.finding is not None and (self.finding.kind, self.finding.message) == ("missing", NOT_WRITTEN)
 
+    @property
+    def waited(self) -> bool:
+        """Whether the wall clock ended it: to be measured again alone before it counts."""
+        return self.finding is not None and self.finding.kind == "waited"
+
 
 @dataclass(frozen=True, slots=True)
 class EarlierPart:

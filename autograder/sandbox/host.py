@@ -7,7 +7,6 @@ import json
 import os
 import socket
 import subprocess
-import sys
 import tempfile
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -19,24 +18,12 @@ from autograder.sandbox import cards, cgroups, namespaces, transport
 from autograder.sandbox.devices import CPU, CUDA
 from autograder.sandbox.order import Order
 from autograder.sandbox.scratch import clear_away
+from autograder.sandbox.seed import GRADIENTS, OPTIMIZERS, TORCH, Process, Seed
 from autograder.sandbox.transport import Child
 
 SCRATCH_FILES = 512
 START_S = 600.0
-ONE_HEAP = {
-    "MALLOC_ARENA_MAX": "1",
-    "MALLOC_TOP_PAD_": str(64 << 20),
-    "MALLOC_TRIM_THRESHOLD_": str(1 << 30),
-    "MALLOC_MMAP_THRESHOLD_": str(32 << 20),
-}
-"""What is allocated through the C library lies in one stretch of memory, which fits huge pages."""
-START = (
-    "import gc; gc.disable(); from autograder.sandbox.pages import one_heap; "
-    "settle = one_heap(open('/proc/self/maps').read()); "
-    "from autograder.sandbox.zygote import main; main(settle)"
-)
-"""Nothing that torch's import makes is garbage: to look for it costs 0.4 s."""
-THREADS = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "OMP_THREAD_LIMIT"), "1")
+ZYGOTE = "autograder.sandbox.zygote:main"
 
 
 class ZygoteProcess:
@@ -51,8 +38,13 @@ class ZygoteProcess:
         trains: bool = True,
         device: str = CPU,
         memory_mb: int = Limits().memory_mb,
+        seed: Seed | None = None,
     ) -> None:
-        """`memory_mb`: what one child may have at most, for the group of all of them where the machine has groups."""
+        """`memory_mb`: what one child may have at most, for the group of all of them where the machine has groups.
+
+        It is forked from `seed`, or from none: then, and on a device that only its own environment names, it is a
+        process that imports torch itself.
+        """
         place = cgroups.given()
         self._folder = tempfile.TemporaryDirectory(prefix="autograder-")
         scratch = Path(self._folder.name)
@@ -69,24 +61,19 @@ class ZygoteProcess:
             "driven": [str(path) for path in cards.devices()] if on_cuda else [],
             "scratch": str(scratch),
         }
-        environment = (
-            THREADS
-            | ONE_HEAP
-            | (cards.child_environment(os.environ) if on_cuda else cards.NO_DEVICE)
-            | {
-                "TORCHDYNAMO_DISABLE": "1",
-                "TMPDIR": str(scratch),
-                "LANG": "C.UTF-8",
-                "HOME": str(scratch),
-            }
-        )
+        shared = (TORCH, GRADIENTS, *(OPTIMIZERS if trains else ()))
         with theirs:
-            self._process = subprocess.Popen(
-                [sys.executable, "-I", "-c", START, str(theirs.fileno())],
-                env=environment,
-                pass_fds=[theirs.fileno()],
-                stdin=subprocess.DEVNULL,
-            )
+            if seed is None or on_cuda:
+                environment = cards.child_environment(os.environ) if on_cuda else cards.NO_DEVICE
+                own = Seed.start(environment, str(scratch))
+                own.prepare(shared)
+                if not on_cuda:
+                    own.rehearse(trains=trains)
+                self._process: Process = own.become(ZYGOTE, [theirs.fileno()])
+            else:
+                seed.prepare(shared)
+                seed.rehearse(trains=trains)
+                self._process = seed.fork(ZYGOTE, [theirs.fileno()])
         self._group: cgroups.Group | None = None
         if place:
             self._join(place, scratch.name, memory_mb)

@@ -12,7 +12,7 @@ import ctypes
 from collections.abc import Callable, Iterable, Iterator
 
 HUGE = 2 << 20
-_MADV_COLLAPSE = 25
+_MADV_NOHUGEPAGE, _MADV_COLLAPSE = 15, 25
 
 
 def collapse(maps: str) -> int:
@@ -137,6 +137,19 @@ def fill_holes() -> int:
         while (libc.malloc(size) or fresh) < fresh:
             count += 1
     return count
+
+
+def small_from_here() -> None:
+    """What nobody has used of the heap comes in small pages: a child uses little of it, and cleaning 2 MB costs it."""
+    libc = ctypes.CDLL(None)
+    if not hasattr(libc, "mallinfo2"):
+        return
+    libc.mallinfo2.restype, libc.sbrk.restype, libc.sbrk.argtypes = _Mallinfo, ctypes.c_void_p, [ctypes.c_ssize_t]
+    libc.madvise.argtypes = [ctypes.c_void_p, ctypes.c_size_t, ctypes.c_int]
+    end = libc.sbrk(0)
+    start = -(-(end - libc.mallinfo2().keepcost) // HUGE) * HUGE
+    if start < end:
+        libc.madvise(start, end - start, _MADV_NOHUGEPAGE)
 
 
 _HOLE_SIZES = (*(1 << power for power in range(16, 10, -1)), *range(1016, 23, -16))

@@ -1,8 +1,8 @@
-"""A zygote does once what its children will do, so that none of them does it for the first time.
+"""A seed does once what children of its zygotes will do, so that none of them does it for the first time.
 
 What a process does for the first time costs it: imports, symbols that are bound when they are called, kernels that look
 at the CPU, code that Python specialises after some eight runs. And each of them writes to memory that a forked child
-must copy first. The zygote plays a small submission of its own, in both precisions, over the wire, until all is warm.
+must copy first. The seed plays a small submission of its own, in both precisions, over the wire, until all is warm.
 """
 
 from __future__ import annotations
@@ -137,7 +137,7 @@ def rehearse(folder: Path, *, trains: bool) -> None:
     Optimizers only where a check `trains`: with the first one torch imports a second of what others do not need.
     """
     order = Order({f"{MODULE}.py": SOURCE}, MODULE, "float32", 1, (), (), ("torch", "numpy"))
-    before = torch.get_default_dtype()
+    before, drawn = torch.get_default_dtype(), torch.get_rng_state()
     try:
         for number in range(ROUNDS):
             torch.set_default_dtype((torch.float32, torch.float64)[number % 2])
@@ -145,6 +145,7 @@ def rehearse(folder: Path, *, trains: bool) -> None:
             _play(_load(folder), folder, OPTIMIZERS if trains else ())
     finally:
         torch.set_default_dtype(before)
+        torch.set_rng_state(drawn)
         (folder / f"{MODULE}.py").unlink()
 
 

@@ -137,7 +137,7 @@ def _serve(channel: int, jail: Jail, process: int) -> NoReturn:
     named = ctypes.c_int32.from_buffer(order)
     message, status, usage = ctypes.byref(header), ctypes.byref(answer, 8), ctypes.byref(answer, 16)
     reply, size, streams = ctypes.byref(answer), ctypes.sizeof(answer), control.descriptors
-    pages.collapse(read_own(process, "self/maps"))  # again: what was written since the fork from the zygote
+    pages.collapse(read_own(process, "self/maps"))
     while (length := receive(channel, message, 0)) > 0:
         if header.control_length:
             if apart:

@@ -1,8 +1,8 @@
 """A process that has imported torch once and forks a fresh, locked child for every test function.
 
-Started by `host.py` with an empty environment; holds no secret: it never sees a submission, a check or an answer,
-only "fork, with these limits" and the descriptors that the child shall have. A process of its own forks and reaps the
-children (`template.py`); here they are watched, killed and reported with their CPU time.
+Forked from a seed (`seed.py`), whose environment is empty; holds no secret: it never sees a submission, a check or an
+answer, only "fork, with these limits" and the descriptors that the child shall have. A process of its own forks and
+reaps the children (`template.py`); here they are watched, killed and reported with their CPU time.
 """
 
 from __future__ import annotations
@@ -25,18 +25,15 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NoReturn
 
-from autograder.sandbox import devices, landlock, namespaces, pages, rehearsal, seccomp, surroundings, template
+from autograder.sandbox import devices, landlock, namespaces, pages, seccomp, surroundings, template
 from autograder.sandbox.bans import Bans, install
 from autograder.sandbox.child import Jail, open_streams
 from autograder.sandbox.scratch import clear_away, clear_few
+from autograder.sandbox.seed import GRADIENTS, OPTIMIZERS
 from autograder.sandbox.template import Template, count_threads, die_with_parent, read_own
 
 MAX_MESSAGE = 65536
 CLEAR_S = 2.0
-BACKWARDS_IMPORT = "sympy"
-"""What torch imports with the first backward pass that is given cotangents."""
-OPTIMIZERS_IMPORT = ("torch._dynamo", "torch._subclasses.fake_tensor")
-"""What torch imports with the first optimizer: 1.1 s, and from where a locked child may not read."""
 FIRST_PLACE = 200
 """Above the descriptors that a child arranges."""
 MAX_TASKS = 512
@@ -47,19 +44,18 @@ WHOLE, DATA = 0, 5
 """Fields of /proc/self/statm: all that is mapped, and what of it is the process' own data."""
 
 
-def main(settle: Callable[[], None]) -> NoReturn:
-    """Serve the judge that holds the other end of the control socket; end when it hangs up.
+def main(settle: Callable[[], None], descriptors: list[int]) -> NoReturn:
+    """Serve the judge that holds the other end of the control socket, the only descriptor; end when it hangs up.
 
     `settle` ends what `pages.one_heap` began. A zygote of children that compute on CUDA computes nothing itself: with
     the first backward pass torch opens every device that it finds, and whoever has one open cannot fork for it.
     """
-    control = socket.socket(fileno=int(sys.argv[1]))
+    control = socket.socket(fileno=descriptors[0])
     settings = json.loads(control.recv(MAX_MESSAGE))
-    _leave_interrupts_to_judge()
+    sys.argv[1:] = []
+    tempfile.tempdir = os.environ["TMPDIR"] = os.environ["HOME"] = settings["scratch"]
     warm_up(settings["preload"], trains=settings["trains"])
     surroundings.accommodate()
-    if settings["device"] == devices.CPU:
-        rehearsal.rehearse(Path(settings["scratch"]), trains=settings["trains"])
     process = os.open("/proc", os.O_RDONLY | os.O_DIRECTORY)
     leave_threads(process)
     jail, layers = build_jail(settings, process)
@@ -68,16 +64,12 @@ def main(settle: Callable[[], None]) -> NoReturn:
     gc.enable()
     pages.fill_pools()
     pages.fill_holes()
+    pages.small_from_here()
     settle()
-    pages.collapse(read_own(process, "self/maps"))
     serving = Zygote(control, template.start(jail, process), jail.namespaced, Path(settings["scratch"]))
     control.send(json.dumps({"ready": layers}).encode())
     serving.serve()
     os._exit(0)  # there is nothing to take down, and Python's own way takes a third of a second
-
-
-def _leave_interrupts_to_judge() -> None:
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # ctrl-C is the judge's to handle; it closes us in order
 
 
 def warm_up(preload: list[str], *, trains: bool) -> None:
@@ -86,7 +78,7 @@ def warm_up(preload: list[str], *, trains: bool) -> None:
 
     torch.set_num_threads(1)
     with devices.untouched():
-        for name in (BACKWARDS_IMPORT, *(OPTIMIZERS_IMPORT if trains else ()), *preload):
+        for name in (GRADIENTS, *(OPTIMIZERS if trains else ()), *preload):
             importlib.import_module(name)
 
 

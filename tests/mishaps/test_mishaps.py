@@ -63,7 +63,7 @@ def graded(tmp_path_factory: pytest.TempPathFactory, write_tiny: Callable[..., P
         patched.setenv("AUTOGRADER_SECRET", "a secret of the tests, thirty-two bytes and more")
         patched.setattr(transport, "LEAST_WALL_S", 8.0)
         patched.setattr(transport, "WALL_FACTOR", 1)
-        patched.setattr(fleet, "Pipeline", lent)
+        patched.setattr(fleet, "pipeline_for", lent)
         command = ["grade", "t1_tiny", str(root / "class"), "--course", str(root), "--jobs", "1"]
         command += ["--sandbox", "best-effort"]
         found = Graded()

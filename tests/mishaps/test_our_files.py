@@ -34,7 +34,7 @@ def started(course: Path, desk_for: Any, monkeypatch: pytest.MonkeyPatch) -> Any
     from autograder import fleet
 
     desk = desk_for(course / "solutions" / "t1_tiny")
-    monkeypatch.setattr(fleet, "Pipeline", lambda settings: desk.pipeline(ledger=settings.ledger))
+    monkeypatch.setattr(fleet, "pipeline_for", lambda settings: desk.pipeline(ledger=settings.ledger))
     monkeypatch.setenv("AUTOGRADER_SECRET", "a secret of the tests, thirty-two bytes and more")
     return desk
 

@@ -100,10 +100,10 @@ def test_a_jail_for_a_driver_is_opened_for_that_and_nothing_else(
     sandboxes: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Its threads have names and it sees its own memory; other processes, and the rest of /proc, it does not see."""
-    from autograder.sandbox import host
+    from autograder.sandbox import seed
 
     no_driver = "import autograder.sandbox.devices as devices; devices.start = lambda *_: devices.Place(); "
-    monkeypatch.setattr(host, "START", no_driver + host.START)
+    monkeypatch.setattr(seed, "START", no_driver + seed.START)
     layers = cards.usable_layers(sandboxes.layers, os.geteuid())
     if "landlock" not in layers:
         pytest.skip("without Landlock /proc is as open as it is")

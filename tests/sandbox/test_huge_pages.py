@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from autograder.sandbox.host import ONE_HEAP
+from autograder.sandbox.seed import ONE_HEAP
 
 PROGRAM = """
 from autograder.sandbox.pages import one_heap
