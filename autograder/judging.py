@@ -18,6 +18,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from multiprocessing import Pipe
 from multiprocessing.connection import Connection
+from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
 from autograder.errors import SandboxError
@@ -32,6 +33,8 @@ if TYPE_CHECKING:
 
 PROCESS = "autograder.judging:main"
 ALONE = "import sys; from autograder.judging import main; main(lambda: None, [int(sys.argv[1])])"
+NAME = "judge"
+"""By which one finds it among the processes of a machine."""
 ENDS_S = 30.0
 
 
@@ -132,6 +135,7 @@ def _ended() -> SandboxError:
 def main(settle: Callable[[], None], descriptors: list[int]) -> None:
     """Grade what comes over the first descriptor until nobody is there; the second one is the line to the seed."""
     settle()
+    Path("/proc/self/comm").write_text(NAME, encoding="ascii")
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # whoever gives the work decides
     orders = Connection(descriptors[0])
     with suppress(EOFError, ConnectionError):  # whoever gives the work is gone

@@ -95,11 +95,6 @@ class Ledger:
                 path.replace(aside)
             return None
 
-    @property
-    def unused(self) -> bool:
-        """Whether nothing was ever measured."""
-        return not (self.root / "measurements").is_dir()
-
     def put(self, key: str, result: CheckResult) -> None:
         """Keep `result` for ever; one that is there already stays, and a grader error is never kept."""
         if result.outcome is Outcome.GRADER_ERROR or self.get(key) is not None:

@@ -30,7 +30,7 @@ ROOT = Path(__file__).resolve().parent.parent
 SANDBOX = ("--sandbox", "best-effort")
 LEFT_S = 60.0
 """How long what a killed run had started may take to end."""
-GRADER = '''"""`autograder`, saying what it measures: a line for each measurement that it is about to write."""
+TOLD = """'''Says what is measured: a line for each measurement that is about to be written.'''
 
 import os
 
@@ -46,13 +46,18 @@ def told(self, key, result):
     put(self, key, result)
 
 
-Ledger.put = told  # in worker processes, too: they import the main module
+Ledger.put = told
+"""
+GRADER = """'''`autograder` whose grading processes do.'''
 
-if __name__ == "__main__":
-    from autograder.cli import main
+from pathlib import Path
 
-    main()
-'''
+from autograder.cli import main
+from autograder.sandbox import seed
+
+seed.START = f"import sys; sys.path.insert(0, {str(Path(__file__).parent)!r}); import told; {seed.START}"
+main()
+"""
 
 
 @dataclass(frozen=True)
@@ -172,6 +177,7 @@ def grades(of: Class) -> dict[str, Any]:
 
 def _started(of: Class, place: Path, jobs: int) -> subprocess.Popen[bytes]:
     (place / "grader.py").write_text(GRADER)
+    (place / "told.py").write_text(TOLD)
     (place / "measured").unlink(missing_ok=True)
     command = [sys.executable, str(place / "grader.py"), "grade", of.assignment, str(of.folder), *SANDBOX]
     return subprocess.Popen(

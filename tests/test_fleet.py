@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable
-from concurrent.futures import Future
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
@@ -49,10 +48,13 @@ def test_two_processes_give_the_grades_of_one(
         name: without_timings(grade) for name, grade in alone.items()
     }
     assert [alone[name].score for name in sources] == [100, 90, 0]
-    monkeypatch.setattr(fleet, "_grade_here", None)  # what is kept needs no process
+    started: list[int] = []
+    start = fleet.Judge.start
+    monkeypatch.setattr(fleet.Judge, "start", lambda *args: started.append(args[1]) or start(*args))
     again: dict[str, Grade] = {}
     fleet.grade_all(settings, jobs, 2, lambda job, grade: again.update({job.submission.student: grade}))
     assert again == together
+    assert started == [0], "one process looks up what is kept"
     assert not list(scratch.glob("autograder-*"))
     assert heard[0] == ["ada", "bo"], "two at a time, and it is said who"
     assert max(map(len, heard)) == 2
@@ -119,19 +121,15 @@ def test_what_only_waited_is_graded_again_alone(pipelines: list[FakePipeline], t
         ("slow", True, Outcome.PASSED),
         ("never", True, Outcome.TIMED_OUT),
     ]
-    first, second = pipelines
-    assert [name for name, _ in first.graded] == ["slow", "quick", "never", "last"]
-    assert second.graded == [("slow", True), ("never", True)]
-    assert first.closed
-    assert second.closed
+    (only,) = pipelines
+    assert [name for name, _ in only.graded] == ["slow", "quick", "never", "last", "slow", "never"]
+    assert only.closed
 
 
 def test_nothing_to_do_starts_nothing(pipelines: list[FakePipeline], tmp_path: Path) -> None:
-    """Without jobs, and without anybody who waited, there is no further pipeline."""
+    """Without jobs there is no pipeline, and no process."""
     assert graded(tmp_path) == []
     assert pipelines == []
-    graded(tmp_path, "quick")
-    assert len(pipelines) == 1
 
 
 def test_an_interrupt_closes_the_sandbox(pipelines: list[FakePipeline], tmp_path: Path) -> None:
@@ -144,49 +142,41 @@ def test_an_interrupt_closes_the_sandbox(pipelines: list[FakePipeline], tmp_path
 # --- memory ----------------------------------------------------------------------------------------------------------
 
 
-class NothingKept:
-    """A ledger that is empty."""
+SEED = ("prepare", "rehearse", "close")
 
-    def __init__(self, settings: Settings) -> None:
-        self.settings = settings
 
-    def known(self, job: Job) -> dict[str, bytes]:
-        """Nothing."""
-        return {}
+class SlowJudge:
+    """A grading process that needs two looks for each submission."""
+
+    at_work = 0
+    at_most = 0
+
+    def __init__(self) -> None:
+        self.connection, self.job, self.looks = self, Job(Submission("", "t", {}), SECRET), 0
+
+    def give(self, job: Job, **_: object) -> None:
+        """Begin."""
+        self.job, self.looks = job, 0
+        SlowJudge.at_work += 1
+        SlowJudge.at_most = max(SlowJudge.at_most, SlowJudge.at_work)
+
+    def answer(self) -> Grade:
+        """What came of it."""
+        SlowJudge.at_work -= 1
+        passed = CheckResult("a", Outcome.PASSED, 1, 1)
+        return Grade(self.job.submission.student, "t", 1, 1, (passed,), (), (), RUN, "d")
 
     def close(self) -> None:
         """Nothing to end."""
 
+    hang_up = close
 
-class SlowPool:
-    """An executor whose submissions finish two looks after they began."""
 
-    at_most = 0
-
-    def __init__(self, *_: object) -> None:
-        self.at_work: list[Future[Grade]] = []
-        self.looks = 0
-
-    def submit(self, _: object, __: object, job: Job) -> Future[Grade]:
-        """Begin."""
-        future: Future[Grade] = Future()
-        self.at_work.append(future)
-        future.job = job  # type: ignore[attr-defined]
-        type(self).at_most = max(self.at_most, len(self.at_work))
-        return future
-
-    def wait(self, futures: dict[Future[Grade], Job], *_: object) -> Any:
-        """Finish the oldest with every second look."""
-        self.looks += 1
-        if futures and self.looks % 2:
-            future = self.at_work.pop(0)
-            name = future.job.submission.student  # type: ignore[attr-defined]
-            passed = CheckResult("a", Outcome.PASSED, 1, 1)
-            future.set_result(Grade(name, "t", 1, 1, (passed,), (), (), RUN, "d"))
-        return SimpleNamespace(done={future for future in futures if future.done()})
-
-    def shutdown(self, **_: object) -> None:
-        """Nothing to end."""
+def looked(judges: list[SlowJudge], _: float) -> list[SlowJudge]:
+    """Those that are done by this look."""
+    for judge in judges:
+        judge.looks += 1
+    return [judge for judge in judges if judge.looks == 2]
 
 
 @pytest.mark.parametrize(("free_mb", "at_most"), [(None, 3), (5_000, 3), (900, 1)])
@@ -194,15 +184,15 @@ def test_nothing_is_started_that_does_not_fit(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, free_mb: int | None, at_most: int
 ) -> None:
     """Beside others a submission starts only where its memory is free; one is always graded, so all are in the end."""
-    pool = SlowPool()
-    SlowPool.at_most = 0
-    monkeypatch.setattr(fleet, "ProcessPoolExecutor", lambda *_: pool)
-    monkeypatch.setattr(fleet, "wait", pool.wait)
-    monkeypatch.setattr(fleet, "Before", NothingKept)
+    monkeypatch.setattr(SlowJudge, "at_work", 0)
+    monkeypatch.setattr(SlowJudge, "at_most", 0)
+    monkeypatch.setattr(fleet.Seed, "start", lambda _: SimpleNamespace(**dict.fromkeys(SEED, lambda *_, **__: None)))
+    monkeypatch.setattr(fleet.Judge, "start", lambda *_: SlowJudge())
+    monkeypatch.setattr(fleet, "wait", looked)
     monkeypatch.setattr(fleet.memory, "available_mb", lambda: free_mb)
     settings = Settings(tmp_path, Confinement.BEST_EFFORT, (), (), tmp_path, "0", memory_mb=1000)
     jobs = [Job(Submission(str(number), "t", {}), SECRET) for number in range(6)]
     done: list[str] = []
     fleet.grade_all(settings, jobs, 3, lambda _, grade: done.append(grade.student))
     assert sorted(done) == list("012345")
-    assert SlowPool.at_most == at_most
+    assert SlowJudge.at_most == at_most

@@ -67,13 +67,13 @@ def sample(command: psutil.Process, start: float, graded: int) -> Sample:
     resident, shares, cpu_s = dict[int, float](), {"judges": 0.0, "zygotes": 0.0}, 0.0
     for each in (command, *command.children(recursive=True)):
         try:
-            words = " ".join(each.cmdline())
+            name = each.name()
             resident[each.pid] = each.memory_info().rss / 2**20
             cpu_s += sum(each.cpu_times()[:4])
         except psutil.Error:
             continue
         if each.pid != command.pid:
-            shares["judges" if "multiprocessing" in words else "zygotes"] += pss_mb(each.pid)
+            shares["judges" if name == "judge" else "zygotes"] += pss_mb(each.pid)
     own = pss_mb(command.pid)
     return Sample(time.monotonic() - start, graded, own, shares["judges"], shares["zygotes"], resident, cpu_s)
 
@@ -128,8 +128,7 @@ def in_words(samples: list[Sample], count: int, jobs: int) -> str:
         cells = (each.parent_mb, each.judges_mb, each.zygotes_mb, each.total_mb)
         rows.append(f"| {each.graded} | " + " | ".join(f"{megabytes:.0f}" for megabytes in cells) + " |")
     table = "\n".join(rows)
-    several = ("command", f"{jobs} judges", f"{jobs} zygotes and their children")
-    command, judges, zygotes = several if jobs > 1 else ("command, the judge", "other judges", "zygote and children")
+    command, judges, zygotes = "command", f"{jobs} judges", "what they are forked from, zygotes and their children"
     return f"""# {count} submissions in one go
 
 `make prove` wrote this: `autograder grade --jobs {jobs}` on {count} submissions of two tiny checks, a quarter of them
