@@ -48,6 +48,7 @@ def test_two_processes_give_the_grades_of_one(
         name: without_timings(grade) for name, grade in alone.items()
     }
     assert [alone[name].score for name in sources] == [100, 90, 0]
+    assert {type(grade.run.torch) for grade in together.values()} == {str}, "to read torch's own type imports torch"
     started: list[int] = []
     start = fleet.Judge.start
     monkeypatch.setattr(fleet.Judge, "start", lambda *args: started.append(args[1]) or start(*args))

@@ -20,6 +20,7 @@ TORCH_FREE = (
     "doctor",
     "export",
     "feedback",
+    "fleet",
     "gradebook",
     "grading",
     "intake",
