@@ -6,8 +6,10 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
+from autograder.checks.draw import derive_key
 from autograder.checks.illustrations import Illustrations
 from autograder.checks.known_answers import KnownAnswers
+from autograder.checks.precision import FLOAT64, Precision
 from autograder.records import Assignment, Check, CheckResult, EarlierPart
 from autograder.sandbox.remote import Exchange, Session
 
@@ -110,3 +112,11 @@ class Bench:
     def runs(self, check: str) -> bool:
         """Whether the check of this id is to be run."""
         return check not in self.known and (self.wanted is None or check in self.wanted)
+
+
+def wish_for(
+    bench: Bench, check: Check, stand_ins: tuple[str, ...], precision: Precision = FLOAT64, device: str | None = None
+) -> Wish:
+    """Return the worker that a check asks for, by default where the bench computes; its seed is the course's secret."""
+    key = derive_key(bench.secret, bench.assignment.id, check.id, "worker")
+    return Wish(check, precision.name, int.from_bytes(key[:7], "big"), stand_ins, device or bench.device)

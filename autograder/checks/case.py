@@ -16,7 +16,7 @@ import torch
 
 from autograder.checks import operations
 from autograder.checks.answers import exchanges_of
-from autograder.checks.bench import Bench, Opened, Transcript, Used, Wish
+from autograder.checks.bench import Bench, Opened, Transcript, Used, wish_for
 from autograder.checks.draw import Draw, derive_key
 from autograder.checks.exceptions import is_device_mistake
 from autograder.checks.finding import CheckFailure
@@ -293,11 +293,3 @@ LONGEST = 20_000
 def waited(result: CheckResult) -> bool:
     """Whether the wall clock ended it: to be measured again alone before it counts."""
     return result.waited
-
-
-def wish_for(
-    bench: Bench, check: Check, stand_ins: tuple[str, ...], precision: Precision = FLOAT64, device: str | None = None
-) -> Wish:
-    """Return the worker that a check asks for, by default where the bench computes; its seed is the course's secret."""
-    key = derive_key(bench.secret, bench.assignment.id, check.id, "worker")
-    return Wish(check, precision.name, int.from_bytes(key[:7], "big"), stand_ins, device or bench.device)

@@ -19,9 +19,10 @@ from autograder.errors import AutograderError, ConfigurationError
 from autograder.records import Assignment, BuildsOn, CheckResult, EarlierPart
 from autograder.sandbox import bans, loading, standins
 from autograder.sandbox.ban_plan import Plan, prepare
+from autograder.sandbox.described import describe
 from autograder.sandbox.faults import StudentFault, student_fault
 from autograder.sandbox.remote import LocalTransport, Session
-from autograder.sandbox.worker import Executor, describe
+from autograder.sandbox.worker import Executor
 
 
 @dataclass

@@ -17,8 +17,8 @@ from typing import Any, TypeVar
 
 import pytest
 
-from autograder.checks.bench import Bench, Opened, Wish
-from autograder.checks.case import CheckRun, wish_for
+from autograder.checks.bench import Bench, Opened, Wish, wish_for
+from autograder.checks.case import CheckRun
 from autograder.checks.plugin import FIXTURES, ChecksPlugin, case_id, is_check, meet_needs, name_of
 from autograder.course.needs import in_order_of_needs
 from autograder.errors import LedgerError, SandboxError, WireError

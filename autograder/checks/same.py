@@ -23,8 +23,8 @@ from autograder.checks.answers import (
     note_counts,
     only_where,
     parts_of,
-    shape_of,
 )
+from autograder.checks.differences import count, largest_error, margin, times_allowed, values_near
 from autograder.checks.finding import Kind, fail
 from autograder.checks.pictures import difference_picture
 from autograder.checks.precision import precision_of, tolerance
@@ -35,7 +35,6 @@ _WHOLES = (torch.int64, torch.int32, torch.int16, torch.int8, torch.uint8)
 _BOOL, _WHOLE, _REAL = "True and False", "whole numbers", "real numbers"
 TIMES_ALLOWED = "largest error / allowed"
 """The figure that a wrong answer leaves: by how much it failed."""
-_AROUND = 3  # values on either side of the first difference that a TA sees
 
 
 @dataclass(frozen=True, slots=True)
@@ -188,22 +187,22 @@ class _Place:
         if bool(bad.any()):
             kind = "NaN" if bool(got.isnan().logical_and(bad).any()) else "infinity"
             none = "the expected answer has none" if bool(expected.isfinite().all()) else "not expected there"
-            self.fail("not_finite", f"{kind} in {_count(bad)}; {none}", _values_near(got, expected, bad))
+            self.fail("not_finite", f"{kind} in {count(bad)}; {none}", values_near(got, expected, bad))
         lost = ~expected.isfinite() & ~equal
         if bool(lost.any()):
-            near = _values_near(got, expected, lost)
-            self.fail("not_finite", f"a finite number where none belongs: in {_count(lost)}", near)
+            near = values_near(got, expected, lost)
+            self.fail("not_finite", f"a finite number where none belongs: in {count(lost)}", near)
 
     def values(self, difference: patterns.Difference, wrong: Tensor, *, show_size: bool) -> None:
         """Say how many values are off, where the first one is, how large the error gets, and what it looks like."""
-        words = "wrong value" if wrong.ndim == 0 else f"wrong values in {_count(wrong)}"
+        words = "wrong value" if wrong.ndim == 0 else f"wrong values in {count(wrong)}"
         if show_size:
-            words += _largest_error(difference)
+            words += largest_error(difference)
         if seen := patterns.pattern(difference):
             words += f"; {seen}"
-        detail = _values_near(difference.got, difference.expected, wrong) + _margin(difference)
+        detail = values_near(difference.got, difference.expected, wrong) + margin(difference)
         drawn = difference_picture(self.name, difference.got, difference.expected, wrong)
-        self.fail("values", words, detail, drawn, {TIMES_ALLOWED: _times_allowed(difference)})
+        self.fail("values", words, detail, drawn, {TIMES_ALLOWED: times_allowed(difference)})
 
 
 def _how_near(error: Tensor, allowed: Tensor) -> Comparison:
@@ -262,46 +261,3 @@ def _kind(tensor: Tensor) -> str:
 
 def _dtype(tensor: Tensor) -> str:
     return str(tensor.dtype).removeprefix("torch.")
-
-
-def _count(wrong: Tensor) -> str:
-    """`3 of 12 places, first at [0, 2]`."""
-    if wrong.ndim == 0:
-        return "the only place"
-    first = int(wrong.flatten().to(torch.uint8).argmax())
-    return f"{int(wrong.sum())} of {wrong.numel()} places, first at {_index(wrong, first)}"
-
-
-def _index(tensor: Tensor, flat: int) -> str:
-    return patterns.index_of(flat, tensor.shape)
-
-
-def _values_near(got: Tensor, expected: Tensor, wrong: Tensor) -> str:
-    """The values around the first difference, for the TA."""
-    first = int(wrong.flatten().to(torch.uint8).argmax())
-    around = slice(max(0, first - _AROUND), first + _AROUND + 1)
-    ours, theirs = ([f"{value:.9g}" for value in t.flatten()[around].tolist()] for t in (got, expected))
-    where = f"around {_index(wrong, first)}" if wrong.ndim else "the value"
-    return f"shape {shape_of(got)}, {where}: got {', '.join(ours)}; expected {', '.join(theirs)}"
-
-
-def _largest_error(difference: patterns.Difference) -> str:
-    error = (difference.got - difference.expected).abs()
-    size = f"about {patterns.one_figure(float(error.max()))}"
-    at = _index(error, int(error.argmax()))
-    return f"; the largest error, {size}, is at {at}" if error.ndim else f", off by {size}"
-
-
-def _times_allowed(difference: patterns.Difference) -> float:
-    """How many times what is allowed the largest error is; where nothing is, infinitely many."""
-    error = (difference.got - difference.expected).abs()
-    return float(torch.where(error > 0, error / difference.allowed, 0.0).max())
-
-
-def _margin(difference: patterns.Difference) -> str:
-    """The largest error and what was allowed there, for the TA."""
-    error = (difference.got - difference.expected).abs()
-    worst = int(error.argmax())
-    allowed = float(difference.allowed.flatten()[worst])
-    at, there = (f" at {_index(error, worst)}", " there") if error.ndim else ("", "")
-    return f"\nlargest error {float(error.max()):.9g}{at}, allowed{there} {allowed:.3g}"

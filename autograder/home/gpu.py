@@ -24,9 +24,10 @@ from autograder.errors import WireError
 from autograder.home.report import Gpu, Problem
 from autograder.home.stage import OnStage, Stage, Unplayable
 from autograder.sandbox import wire
+from autograder.sandbox.described import describe
 from autograder.sandbox.devices import MISMATCH
 from autograder.sandbox.remote import Exchange, LocalTransport
-from autograder.sandbox.worker import Executor, describe
+from autograder.sandbox.worker import Executor
 
 WORDS = "on a GPU this line fails: one of its tensors lies on the CPU."
 

@@ -21,8 +21,9 @@ import torch
 
 from autograder.sandbox import cards, devices, landlock, loading, namespaces, seccomp, standins, surroundings, wire
 from autograder.sandbox.bans import Bans
+from autograder.sandbox.described import describe
 from autograder.sandbox.order import Order, from_bytes
-from autograder.sandbox.worker import Executor, describe
+from autograder.sandbox.worker import Executor
 
 CHANNEL = 3
 LOCKED = wire.pack({"locked": True}, wire.Plain())

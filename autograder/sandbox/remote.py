@@ -122,8 +122,7 @@ class Session:
     def ask(self, operation: str, **payload: object) -> dict[str, Any]:
         """Return the answer to one operation. Raises StudentFault, or WireError for an answer that is none."""
         number = len(self.transcript)
-        if number == 0 and self.begin is not None:
-            payload["begin"] = list(self.begin)
+        payload |= {"begin": list(self.begin)} if number == 0 and self.begin else {}
         question = wire.pack({"n": number, "op": operation, **payload}, self)
         answer = self.transport.exchange(question)
         self.transcript.append(Exchange(question, answer))

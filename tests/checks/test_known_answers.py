@@ -16,9 +16,10 @@ from autograder.checks.judge import CheckFiles
 from autograder.checks.known_answers import KnownAnswers
 from autograder.records import Assignment
 from autograder.sandbox import wire
+from autograder.sandbox.described import describe
 from autograder.sandbox.faults import StudentError
 from autograder.sandbox.remote import LocalTransport, Session
-from autograder.sandbox.worker import Executor, Kept, describe
+from autograder.sandbox.worker import Executor, Kept
 
 torch.set_num_threads(1)
 

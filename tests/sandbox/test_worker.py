@@ -15,9 +15,10 @@ from torch import Tensor, nn
 from autograder.checks.building import sharing
 from autograder.errors import WireError
 from autograder.sandbox import wire
+from autograder.sandbox.described import describe
 from autograder.sandbox.faults import CannotCross, StudentError
 from autograder.sandbox.remote import LocalTransport, Remote, Session, read_state, train
-from autograder.sandbox.worker import Executor, describe, load_weights
+from autograder.sandbox.worker import Executor, load_weights
 
 torch.set_num_threads(1)
 
