@@ -71,7 +71,10 @@ class Stage(FakeTensorMode):  # type: ignore[no-untyped-call]
     def __torch_dispatch__(
         self, operator: Any, types: object, args: Sequence[Any] = (), kwargs: Mapping[str, Any] | None = None
     ) -> Any:
-        """Every operator inside."""
+        """Every operator inside; in inference mode torch leaves those to us that are made of others."""
+        if _is_composite(operator):
+            with self:
+                return operator.decompose(*args, **(kwargs or {}))
         return play(operator, args, kwargs or {})
 
 
@@ -99,6 +102,12 @@ def play(operator: Any, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:
             operator(*args, **kwargs)
     known = {id(_numbers(tensor, [])): tensor for tensor in tensors} if changes else {}
     return _answer(answer, known, on_gpu=on_gpu)
+
+
+@cache
+def _is_composite(operator: Any) -> bool:
+    composite = torch._C.DispatchKey.CompositeImplicitAutograd
+    return torch._C._dispatch_has_kernel_for_dispatch_key(operator.name(), composite)
 
 
 @cache

@@ -50,6 +50,11 @@ def recurrent(x, kind):
     state = cell(x)
     return out[:, 0] + (state[0] if isinstance(state, tuple) else state)
 
+def inferred(x):
+    layer = nn.GRU(3, 4).to(x)
+    with torch.inference_mode():
+        return layer(x[None])[0]
+
 def packed(x, lengths):
     return nn.utils.rnn.pack_padded_sequence(x, lengths, batch_first=True).data
 
@@ -212,6 +217,11 @@ def test_what_asks_for_values_has_them(rehearsed: Callable[[Asks], Gpu], name: s
     assert rehearsed(lambda student, x: getattr(student, name)(x)) == Gpu(ready=("test",))
     gpu = rehearsed(lambda student, x: student.zeros(getattr(student, name)(x)))
     assert len(gpu.findings) == 1
+
+
+def test_inference_mode_is_no_finding(rehearsed: Callable[[Asks], Gpu]) -> None:
+    """There torch hands over whole layers, whose lengths lie on the CPU by right: nothing is claimed of them."""
+    assert rehearsed(lambda student, x: student.inferred(x)).findings == ()
 
 
 def test_what_neither_can_play_is_not_testable(rehearsed: Callable[[Asks], Gpu]) -> None:
