@@ -1,0 +1,309 @@
+"""Free-style code on the make-believe GPU: what is right in any style costs nothing, what stays behind has its line."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+
+from autograder.checks.bench import Wish
+from autograder.checks.home import open_folder
+from autograder.home.gpu import rehearse
+from autograder.home.report import Gpu
+from autograder.records import Assignment
+
+HEAD = "import math\n\nimport numpy as np\nimport torch\nimport torch.nn.functional as F\nfrom torch import nn\n"
+RIGHT = """
+class Reader(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.emb = nn.Embedding(9, 4)
+        self.rnn = nn.LSTM(4, 5, num_layers=2, batch_first=True, bidirectional=True)
+    def forward(self, ids):
+        out, (h, c) = self.rnn(self.emb(ids))
+        return out, h
+
+class OneWay(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.emb, self.rnn = nn.Embedding(9, 4), nn.GRU(4, 5)
+    def forward(self, ids):
+        e = self.emb(ids).transpose(0, 1)
+        return self.rnn(e, e.new_zeros(1, len(ids), 5))[1]
+
+class Packs(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.emb, self.rnn = nn.Embedding(9, 4), nn.LSTM(4, 5, batch_first=True)
+    def forward(self, ids):
+        n = (ids != 0).sum(1).cpu()
+        packed = nn.utils.rnn.pack_padded_sequence(self.emb(ids), n, batch_first=True, enforce_sorted=False)
+        return nn.utils.rnn.pad_packed_sequence(self.rnn(packed)[0], batch_first=True)[0]
+
+class PacksList(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.emb, self.rnn = nn.Embedding(9, 4), nn.GRU(4, 5, batch_first=True)
+    def forward(self, ids):
+        n = [sum(i != 0 for i in row) for row in ids.tolist()]
+        packed = nn.utils.rnn.pack_padded_sequence(self.emb(ids), n, batch_first=True, enforce_sorted=False)
+        return self.rnn(packed)[1]
+
+class Cell(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.cell = nn.LSTMCell(3, 5)
+    def forward(self, x):
+        h = c = x.new_zeros(len(x), 5)
+        for _ in range(2):
+            h, c = self.cell(x, (h, c))
+        return h
+
+class TorchsEncoder(nn.Module):
+    def __init__(self):
+        super().__init__()
+        layer = nn.TransformerEncoderLayer(4, 2, 8, 0.0, batch_first=True)
+        self.emb, self.encoder = nn.Embedding(9, 4), nn.TransformerEncoder(layer, 2)
+    def forward(self, ids):
+        return self.encoder(self.emb(ids), src_key_padding_mask=ids == 0)
+
+class Norms(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.norm = nn.BatchNorm1d(3)
+        self.layers = nn.ModuleList(nn.Linear(3, 3) for _ in range(2))
+        self.scale = nn.ParameterList([nn.Parameter(torch.ones(3))])
+        self.register_buffer("positions", torch.arange(3.0))
+    def forward(self, x):
+        for layer in self.layers:
+            x = layer(self.norm(x))
+        return x * self.scale[0] + self.positions
+
+class MovesItsTable(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.table = torch.ones(3)
+    def forward(self, x):
+        return x + self.table.to(x.device)
+
+def item(x):
+    return x / (x.abs().max().item() + 1)
+
+def boolean_index(x):
+    return x[x > 0].sum() + x
+
+def boolean_rows(ids):
+    real, out = ids.ne(0), torch.zeros_like(ids)
+    out[real] = ids[real]
+    return out
+
+def early_stop(ids):
+    done, out = torch.zeros(len(ids), dtype=torch.bool, device=ids.device), []
+    for t in range(ids.shape[1]):
+        done = done | (ids[:, t] == 2)
+        out.append(ids[:, t])
+        if done.all():
+            break
+    return torch.stack(out, 1)
+
+def nonzero(ids):
+    rows, columns = torch.nonzero(ids, as_tuple=True)
+    return ids[rows, columns], len(ids), torch.where(ids > 1)[0], ids.unique()
+
+def loops(ids):
+    total = 0
+    for row in ids:
+        for value in row:
+            if value == 0:
+                continue
+            total = total + int(value)
+    return total
+
+def numpy_at_the_end(x):
+    return float(x.detach().cpu().numpy().mean()), np.asarray(x.cpu()).shape[0]
+
+def lengths(ids):
+    n = (ids != 0).sum(1)
+    mask = torch.arange(ids.size(1), device=ids.device)[None] < n[:, None]
+    return mask[:, : int(n.max())], [ids[i, : n[i]].sum() for i in range(len(n))], ids.repeat_interleave(n, 0)
+
+def numbers(x):
+    return x * torch.tensor(2.0) / torch.sqrt(torch.tensor(x.shape[-1])) + torch.tensor(math.pi)
+
+def indices_on_the_cpu(x):
+    return x[torch.arange(len(x)), torch.tensor([0, 1])]
+
+def moved_at_once(x):
+    return torch.zeros(2, 3).to(x) + torch.rand(2, 3, generator=torch.Generator().manual_seed(0)).to(x.device)
+
+def answers_on_purpose_on_the_cpu(x):
+    return x.softmax(-1).cpu(), [x.argmax(-1).to("cpu")], torch.tensor(0.5)
+"""
+WRONG = """
+def zeros(x):
+    h = torch.zeros(x.size(0), 3)
+    return h @ x.T  # here
+
+def causal_mask(x):
+    mask = torch.tril(torch.ones(2, 2)).bool()
+    return (x @ x.T).masked_fill(~mask, -1e9)  # here
+
+def mask_to_add(x):
+    mask = torch.full((2, 2), float("-inf")).triu(1)
+    return (x @ x.T + mask).softmax(-1)  # here
+
+class Attribute(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.table = torch.ones(5, 3)
+    def forward(self, x):
+        return x + self.table[: len(x)]  # here
+
+class Positions(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.positions = nn.Embedding(5, 3)
+    def forward(self, x):
+        return x + self.positions(torch.arange(x.size(0)))  # here
+
+class PlainList(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.layers = [nn.Linear(3, 3)]
+    def forward(self, x):
+        for layer in self.layers:
+            x = layer(x)  # here
+        return x
+
+class State(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.rnn = nn.LSTM(3, 3, batch_first=True)
+    def forward(self, x):
+        state = torch.zeros(1, 1, 3), torch.zeros(1, 1, 3)
+        return self.rnn(x[None], state)[0]  # here
+
+class CellState(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.cell = nn.GRUCell(3, 3)
+    def forward(self, x):
+        return self.cell(x, torch.zeros(len(x), 3))  # here
+
+class PacksLengthsThere(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.emb = nn.Embedding(9, 4)
+    def forward(self, ids):
+        n = (ids != 0).sum(1)
+        return nn.utils.rnn.pack_padded_sequence(self.emb(ids), n, enforce_sorted=False, batch_first=True).data  # here
+
+def cpu(x):
+    y = x.cpu() * 2
+    return y + x  # here
+
+def numpy(x):
+    y = np.tanh(x.detach().numpy())  # here
+    return torch.from_numpy(y)
+
+def array(x):
+    return torch.as_tensor(np.asarray(x.detach()))  # here
+
+def one_hot(ids):
+    return torch.eye(9)[ids]  # here
+
+def first_row(x):
+    return torch.cat([torch.zeros(1, 3), x])  # here
+
+def layer_made_here(x):
+    return nn.Linear(3, 3)(x)  # here
+
+def after_item(x):
+    if x.abs().max().item() > 0:
+        return x + torch.zeros(2, 3)  # here
+
+def after_boolean_index(x):
+    y = x[x > 0]
+    return y * torch.ones(len(y))  # here
+
+def ended(ids):
+    done = torch.zeros(len(ids), dtype=torch.bool)
+    for t in range(ids.size(1)):
+        done |= ids[:, t] == 2  # here
+        if done.all():
+            break
+    return done
+"""
+
+
+def names_in(source: str) -> list[str]:
+    """The functions and classes."""
+    return [node.name for node in ast.parse(source).body if isinstance(node, ast.FunctionDef | ast.ClassDef)]
+
+
+Rehearsed = Callable[[str, str], Gpu]
+
+
+@pytest.fixture
+def rehearsed(tiny: Assignment, tmp_path: Path) -> Rehearsed:
+    """A function that calls what has a name in a source, and rehearses that."""
+
+    def play(source: str, name: str) -> Gpu:
+        (tmp_path / "tiny.py").write_text(source, encoding="utf-8")
+        wish = Wish(replace(tiny.checks[0], bans=()), "float64", 0)
+        desk = open_folder(tiny, tmp_path, wish)
+        before = torch.get_default_dtype()
+        torch.set_default_dtype(torch.float64)
+        try:
+            text = next(ast.unparse(node) for node in ast.parse(source).body if getattr(node, "name", "") == name)
+            ids = torch.tensor([[3, 4, 2, 0], [5, 1, 7, 2]])
+            given = ids if "ids)" in text.partition("return")[0] else torch.tensor([[0.5, -1, 2], [1, 2, -3]])
+            called = getattr(desk.session.root, name)
+            (called() if name[0].isupper() else called)(given)
+            return rehearse(
+                lambda: open_folder(tiny, tmp_path, wish).session.transport, [("test", desk.session.transcript)]
+            )
+        finally:
+            torch.set_default_dtype(before)
+
+    return play
+
+
+@pytest.mark.parametrize("name", names_in(RIGHT))
+def test_right_work_in_any_style_runs_there(rehearsed: Rehearsed, name: str) -> None:
+    """What asks for numbers is followed to its end, torch's own layers too, and nothing is found."""
+    assert rehearsed(HEAD + RIGHT, name) == Gpu(ready=("test",))
+
+
+@pytest.mark.parametrize("name", names_in(WRONG))
+def test_what_stays_behind_is_named_with_its_line(rehearsed: Rehearsed, name: str) -> None:
+    """The line at which the CPU meets the GPU."""
+    source = HEAD + WRONG
+    gpu = rehearsed(source, name)
+    start = source.index(f" {name}(")
+    line = source.count("\n", 0, source.index("# here", start)) + 1
+    assert [(found.file, found.line) for found in gpu.findings] == [("tiny.py", line)]
+    assert gpu.advice
+    assert not gpu.ready
+
+
+def test_the_numbers_are_those_of_the_cpu(rehearsed: Rehearsed) -> None:
+    """Which way code goes there is decided by what is true: a branch that nobody takes costs nothing."""
+    source = HEAD + (
+        "def chooses(x):\n    y = x.clone()\n    y[0] += 1\n    y = y.view(-1).mul_(2)[1:].sort().values\n"
+        "    if y.tolist() != [-6.0, 0.0, 2.0, 4.0, 6.0]:\n        return x + torch.zeros(2, 3)\n    return y\n"
+    )
+    assert rehearsed(source, "chooses") == Gpu(ready=("test",))
+
+
+def test_what_torch_lacks_there_is_no_finding(rehearsed: Rehearsed) -> None:
+    """Operators that cannot be pretended name all devices in what they say: that is nobody's mistake."""
+    source = HEAD + (
+        "def differentiates(x):\n    x = x.detach().requires_grad_()\n"
+        "    return torch.autograd.grad((x * x).sum(), x)[0]\n"
+    )
+    assert rehearsed(source, "differentiates") == Gpu(untested=("test",))
