@@ -123,7 +123,7 @@ def test_a_jail_for_a_driver_is_opened_for_that_and_nothing_else(
 @on_linux
 def test_what_opens_a_device_may_be_banned(sandboxes: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     """The backward pass with which torch opens it runs where a check bans autograd; the submission's does not."""
-    from autograder.sandbox import host
+    from autograder.sandbox import seed
     from autograder.sandbox.faults import StudentError
 
     backward = """if True:
@@ -133,7 +133,7 @@ def test_what_opens_a_device_may_be_banned(sandboxes: Any, monkeypatch: pytest.M
             return devices.Place()
         devices.start = start
     """
-    monkeypatch.setattr(host, "START", f"exec({backward!r}); {host.START}")
+    monkeypatch.setattr(seed, "START", f"exec({backward!r}); {seed.START}")
     layers = cards.usable_layers(sandboxes.layers, os.geteuid())
     source = "import torch\n\n\ndef backward(x):\n    return torch.autograd.grad(x.requires_grad_().sum(), x)[0]\n"
     with ZygoteProcess(layers, device="cuda", bans=[(), ("autograd",)]) as zygote:
