@@ -230,7 +230,7 @@ def test_next_sentence_pairs_are_drawn(student, draw):
 @hint("With a single document, from where should a wrong sentence come? Say so, rather than looking for it for ever.")
 def test_next_sentence_pairs_need_two_documents(student, draw):
     """`next_sentence_pairs` refuses a single document."""
-    one = [[[7], [8], [9]]]
+    one = [[[number] for number in range(7, 47)]]  # so long that without a check somebody looks for another document
     must_raise("ValueError", student.next_sentence_pairs, one, draw.generator(), valid=[one * 2, draw.generator()])
 
 
@@ -264,18 +264,37 @@ def test_bert_embeddings_eps(student, reference, draw, batch, length, size):
     same(theirs(*args), ours(*args))
 
 
-@points(2)
+@points(1)
 @needs("test_bert_embeddings")
-@hint("All three tables learn. Dropout comes last, and follows train() and eval().")
+@hint("All three tables learn, and the norm.")
 def test_bert_embeddings_gradients(student, reference, draw):
-    """All tables of `BertEmbeddings` learn; dropout follows the mode."""
+    """All tables of `BertEmbeddings` learn."""
     theirs, ours = twins(student, reference, "BertEmbeddings", 13, 12, 9, draw=draw)
     args = (draw.ints(4, 7, low=1, high=13), draw.ints(4, 7, high=2))
     same_gradients(theirs, ours, *args, draw=draw, names=["ids", "segments"])
     inputs_unmodified(theirs, *args)
-    dropping = student.BertEmbeddings(13, 12, 9, 0.5)
-    train_differs_from_eval(dropping, *args)
-    same_in_eval(dropping, *args)
+
+
+@points(1)
+@needs("test_bert_embeddings")
+@hint("Dropout comes once, behind the norm, at the rate that was asked for, and follows train() and eval().")
+def test_bert_embeddings_dropout(student, reference, draw):
+    """`BertEmbeddings` drops what its norm returns, in training and only there."""
+    args = (draw.ints(30, 9, high=13), draw.ints(30, 9, high=2))
+    # A rate just below 1 leaves nothing to chance: what it meets becomes 0, whoever draws in whichever order.
+    theirs, ours = twins(student, reference, "BertEmbeddings", 13, 12, 9, 1 - 2**-40, draw=draw)
+    same(theirs(*args), ours(*args), what="in evaluation mode")
+    for model in (theirs, ours):
+        model.train()
+    same(theirs(*args), ours(*args), what="in training, where dropout leaves nothing")
+    halved, _ = twins(student, reference, "BertEmbeddings", 13, 12, 9, 0.5, draw=draw)
+    train_differs_from_eval(halved, *args)
+    same_in_eval(halved, *args)
+    calm = halved(*args)
+    halved.train()
+    found = halved(*args)
+    same(found, torch.where(found == 0, 0 * calm, 2 * calm), what="in training at a rate of 0.5")
+    near(share_of(found != 0, torch.ones_like(found)), 0.5, found.numel(), "the numbers stay at a rate of 0.5")
 
 
 def some_rows(draw: Draw, rows: int, width: int, vocab: int = SIZES[0]) -> tuple[Tensor, Tensor, Tensor]:
@@ -334,7 +353,7 @@ def test_bert_sees_real_tokens(student, reference, draw):
 
 @points(1)
 @needs("test_bert")
-@hint("Are max_len, dropout, gelu and eps passed on to every part? Tiny numbers show the eps of the layers.")
+@hint("Are max_len, gelu and eps passed on to every part? Tiny numbers show the eps of the layers.")
 @pytest.mark.parametrize(("batch", "length", "layers"), [(3, 17, 1), (1, 5, 3), (2, 1, 2)])
 def test_bert_options(student, reference, draw, batch, length, layers):
     """`Bert` hands its options on, for sizes of one, too."""
@@ -346,9 +365,6 @@ def test_bert_options(student, reference, draw, batch, length, layers):
     for model in (theirs, ours):
         load(model, tiny)
     same(theirs(*args), ours(*args), only=only, what="with tiny rows in the layers")
-    dropping = student.Bert(13, 12, 3, 20, layers, 17, 0.5)
-    train_differs_from_eval(dropping, *args, pick=1)
-    same_in_eval(dropping, *args)
 
 
 def _tiny(name: str, value: Tensor) -> Tensor:
@@ -358,7 +374,24 @@ def _tiny(name: str, value: Tensor) -> Tensor:
     return 0 * value if name.endswith("bias") and "self_attn" in name else value
 
 
-@points(2)
+@points(1)
+@needs("test_bert")
+@hint("Is dropout handed on to the embeddings and to every layer? It acts there and nowhere else, in training alone.")
+def test_bert_dropout(student, reference, draw):
+    """`Bert` drops in its embeddings and in every layer, in training and only there."""
+    theirs, ours = twins(student, reference, "Bert", *SIZES, 1 - 2**-40, draw=draw)
+    args = some_rows(draw, 4, 7)
+    only = [args[-1], None]
+    same(theirs(*args), ours(*args), only=only, what="in evaluation mode")
+    for model in (theirs, ours):
+        model.train()
+    same(theirs(*args), ours(*args), only=only, what="in training, where dropout leaves nothing")
+    for model in (theirs, ours):
+        model.embeddings.eval()  # else nothing is left that the layers could drop
+    same(theirs(*args), ours(*args), only=only, what="in training, where only the layers drop")
+
+
+@points(1)
 @needs("test_bert")
 @hint("The loss reaches every table and every layer, through hidden and through pooled.")
 def test_bert_gradients(student, reference, draw):
@@ -452,7 +485,7 @@ def test_pretraining_parameters(student, reference, layers):
     same_parameters(student, reference, "BertForPreTraining", 13, 12, 3, 20, layers, 9)
 
 
-@points(2)
+@points(1)
 @needs("test_pretraining_model", "pretrain_loss")
 @hint("The table of word embeddings learns from both ends. The loss is the sum of both tasks'.")
 def test_pretraining_gradients(student, reference, draw):
@@ -463,8 +496,20 @@ def test_pretraining_gradients(student, reference, draw):
     same_gradients(theirs, ours, *args, draw=draw, names=["ids", "segments", "mask"], only=only)
     batch = pretraining_batch(draw, 5, 8)
     same(theirs.loss(*batch), ours.loss(*batch), what="the loss")
-    dropping = student.BertForPreTraining(*SIZES, 0.5)
-    train_differs_from_eval(dropping, *args, pick=1)
+
+
+@points(1)
+@needs("test_pretraining_model")
+@hint("Is dropout handed on to the encoder? The heads drop nothing.")
+def test_pretraining_dropout(student, reference, draw):
+    """`BertForPreTraining` drops in its encoder alone, and only in training."""
+    theirs, ours = twins(student, reference, "BertForPreTraining", *SIZES, 1 - 2**-40, draw=draw)
+    args = some_rows(draw, 4, 7)
+    only = [args[-1], None]
+    same(theirs(*args), ours(*args), only=only, what="in evaluation mode")
+    for model in (theirs, ours):
+        model.train()
+    same(theirs(*args), ours(*args), only=only, what="in training, where dropout leaves nothing")
 
 
 @points(0)
@@ -499,18 +544,32 @@ def test_classifier_parameters(student, reference, classes):
     same_parameters(student, reference, "BertForClassification", classes, *SIZES)
 
 
-@points(2)
+@points(1)
 @needs("test_classifier")
-@hint("Fine-tuning trains all weights: is the encoder in the graph? Dropout follows the mode.")
+@hint("Fine-tuning trains all weights: is the encoder in the graph, and does it ask for gradients?")
 def test_classifier_gradients(student, reference, draw):
     """The classifier's loss reaches all parameters of its encoder."""
     theirs, ours = twins(student, reference, "BertForClassification", 5, *SIZES, draw=draw)
+    asking = theirs.bert.pooler.weight.requires_grad.fetch() is True
+    check_that(asking, "the encoder is frozen: its weights ask for no gradient", kind="structure")
     args = some_rows(draw, 4, 7)
     same_gradients(theirs, ours, *args, draw=draw, names=["ids", "segments", "mask"])
     batch = (*some_rows(draw, 1, 5), draw.ints(1, high=5))
     same(theirs.loss(*batch), ours.loss(*batch), what="the loss of a batch of one")
-    dropping = student.BertForClassification(5, *SIZES, 0.5)
-    train_differs_from_eval(dropping, *args)
+
+
+@points(1)
+@needs("test_classifier")
+@hint("Dropout acts in the encoder and on the pooled vector, not on the logits, and in training alone.")
+def test_classifier_dropout(student, reference, draw):
+    """`BertForClassification` drops in its encoder and on the pooled vector, in training and only there."""
+    theirs, ours = twins(student, reference, "BertForClassification", 5, *SIZES, 1 - 2**-40, draw=draw)
+    args = some_rows(draw, 4, 7)
+    same(theirs(*args), ours(*args), what="in evaluation mode")
+    for model in (theirs, ours):
+        model.train()
+    same(theirs(*args), ours(*args), what="in training, where dropout leaves nothing")
+    same(theirs.bert(*args), ours.bert(*args), only=[args[-1], None], what="its encoder, where dropout leaves nothing")
 
 
 @points(2)
@@ -571,11 +630,16 @@ def test_fit_three_steps(student, reference, draw):
     batches = pretraining_batches(draw)
     build = built("BertForPreTraining", weights, *SIZES)
     three_steps(student, reference, build, batches, optimizer=("SGD", {"lr": 0.3}))
-    dropping = student.BertForPreTraining(*SIZES, 0.5)
-    dropping.eval()
-    optimizer = builtin(student, "torch.optim.SGD", dropping.parameters(), lr=0.0)
-    losses = student.fit(dropping, batches[:1] * 3, optimizer)  # nothing is learned: only dropout makes a difference
-    trained = len({float(loss) for loss in losses}) > 1 or dropping.training.fetch() is True
+    dropping, ours = twins(student, reference, "BertForPreTraining", *SIZES, 1 - 2**-40, draw=draw)
+    calm = float(ours.loss(*batches[0]))
+    ours.train()
+    due = float(ours.loss(*batches[0]))  # another one, and the same every time: nothing is left of what can be dropped
+    losses = []
+    for arrives in (dropping.train, dropping.eval):
+        arrives()
+        optimizer = builtin(student, "torch.optim.SGD", dropping.parameters(), lr=0.0)  # so that nothing is learned
+        losses += [float(loss) for loss in student.fit(dropping, batches[:1] * 3, optimizer)]
+    trained = all(abs(loss - due) < abs(loss - calm) for loss in losses)
     check_that(trained, "the model is trained in evaluation mode, without its dropout", kind="training")
 
 
