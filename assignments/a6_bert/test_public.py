@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from autograder.checks import Draw, bans, builtin, check_that, hint, load, needs, points, same, state, trains
 
 PAD, UNK, CLS, SEP, MASK, FIRST_WORD, IGNORE = 0, 1, 2, 3, 4, 5, -100
-V, D, HEADS, D_FF, LAYERS, MAX_LEN = 11, 6, 3, 10, 2, 9
+V, D, HEADS, D_FF, LAYERS, MAX_LEN = 11, 6, 3, 10, 4, 9
 """Sizes of the models in these checks."""
 SIZES = (V, D, HEADS, D_FF, LAYERS, MAX_LEN)
 Weights = dict[str, Tensor]
@@ -121,6 +121,7 @@ PIECES = {
     "##s": 12,
     "un": 13,
     "##play": 14,
+    "#ing": 15,  # a word of its own that begins with one #
 }
 
 
@@ -153,8 +154,9 @@ def test_build_pair(student):
     same(
         student.build_pair([11, 12, 13], [21, 22], 8), [ids[:8], segments[:8], ids[:8] != PAD], what="just enough room"
     )
-    cut = torch.tensor([CLS, 11, 12, SEP, 21, 22, SEP])
-    same(student.build_pair([11, 12, 13], [21, 22], 7)[0], cut, what="a is longer and loses a token")
+    cut = [student.build_pair(a, b, 8)[0] for a, b in (([11, 12, 13, 14, 15], [21, 22]), ([11, 12], [21, 22, 23, 24]))]
+    due = [[CLS, 11, 12, 13, SEP, 21, 22, SEP], [CLS, 11, 12, SEP, 21, 22, 23, SEP]]
+    same(cut, [torch.tensor(row) for row in due], what="whichever is longer loses tokens")
     one = torch.tensor([CLS, 11, 12, 13, SEP, PAD])
     same(student.build_pair([11, 12, 13], None, 6), [one, 0 * one, one != PAD], what="one text")
 
@@ -168,7 +170,7 @@ def test_apply_masks(student, draw):
     """`apply_masks` hides, swaps or keeps the chosen tokens, and labels them."""
     ids = torch.tensor([[CLS, 11, 12, 13, SEP], [CLS, 14, 15, 16, SEP]])
     chosen = torch.tensor([[False, True, True, True, False], [False, False, True, False, False]])
-    fate = torch.tensor([[0.1, 0.79, 0.85, 0.95, 0.5], [0.82, 0.1, 0.3, 0.85, 0.95]]).to(draw(1))
+    fate = torch.tensor([[0.1, 0.79, 0.85, 0.95, 0.5], [0.82, 0.1, 0.05, 0.85, 0.95]]).to(draw(1))
     words = ids + 50
     inputs = torch.tensor([[CLS, MASK, 62, 13, SEP], [CLS, 14, MASK, 16, SEP]])
     labels = torch.tensor([[IGNORE, 11, 12, 13, IGNORE], [IGNORE, IGNORE, 15, IGNORE, IGNORE]])
