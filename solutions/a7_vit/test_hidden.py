@@ -434,7 +434,7 @@ def test_fit_rates(student, reference, draw):
     same(*after, what="the parameters after three steps of an optimizer with two groups")
 
 
-@points(2)
+@points(1)
 @needs("test_accuracy")
 @hint("The last batch may be smaller. A model in training mode drops, and looks at its whole batch.")
 @pytest.mark.parametrize(("count", "batch_size"), [(23, 7), (12, 4), (1, 5), (9, 1), (8, 100)])
@@ -447,6 +447,34 @@ def test_accuracy_cases(student, reference, draw, count, batch_size):
     models[0].train()
     got = student.accuracy(models[0], images, labels, batch_size)
     same(got, reference.accuracy(models[1], images, labels, batch_size))
+
+
+def crowd_averse(side: Any, most: int, like: Tensor) -> Any:
+    """A model that says class 1 of every picture, but class 0 where it is given more than `most` at a time.
+
+    A softmax over a batch of n equal numbers is 1 / n: whoever calls the model cannot but tell it n.
+    """
+    names = [("Flatten",), ("Linear", 2, 1), ("Softmax", 0), ("Linear", 1, 3)]
+    model = builtin(side, "torch.nn.Sequential", *(builtin(side, f"torch.nn.{name}", *sizes) for name, *sizes in names))
+    weights = {"1.weight": [[0.0, 0.0]], "1.bias": [0.0], "3.weight": [[0.0], [1.0], [0.0]]}
+    weights["3.bias"] = [0.0, -1 / (most + 0.5), -1.0]  # the logits are 0, 1 / n - 1 / (most + 1/2), -1
+    load(model, {name: torch.tensor(value).to(like) for name, value in weights.items()})
+    return model
+
+
+@points(1)
+@needs("test_accuracy")
+@hint("All pictures at once may be more than fits into memory: does batch_size decide how many the model gets?")
+@pytest.mark.parametrize(("count", "batch_size"), [(60, 7), (5, 1)])
+def test_accuracy_batches(student, reference, draw, count, batch_size):
+    """`accuracy` never gives the model more than `batch_size` pictures at a time."""
+    images = draw(count, 2, 1, 1)
+    labels = torch.ones(count, dtype=torch.int64)
+    labels[count // 2] = 2  # one of them is wrong anyhow
+    models = [crowd_averse(side, batch_size, images) for side in (student, reference)]
+    got = student.accuracy(models[0], images, labels, batch_size)
+    due = reference.accuracy(models[1], images, labels, batch_size)
+    same(got, due, what="with a model that is wrong once it gets more than batch_size pictures")
 
 
 def numpy_generator(draw: Draw) -> np.random.Generator:
