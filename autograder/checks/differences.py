@@ -40,10 +40,9 @@ def largest_error(difference: patterns.Difference) -> str:
     return f"; the largest error, {size}, is at {at}" if error.ndim else f", off by {size}"
 
 
-def times_allowed(difference: patterns.Difference) -> float:
-    """How many times what is allowed the largest error is; where nothing is, infinitely many."""
-    error = (difference.got - difference.expected).abs()
-    return float(torch.where(error > 0, error / difference.allowed, 0.0).max())
+def times_allowed(error: Tensor, allowed: Tensor) -> float:
+    """How many times what is allowed an error is at most; where nothing is, infinitely many."""
+    return float(torch.where(error > 0, error / allowed, 0.0).max())
 
 
 def margin(difference: patterns.Difference) -> str:

@@ -202,13 +202,14 @@ class _Place:
             words += f"; {seen}"
         detail = values_near(difference.got, difference.expected, wrong) + margin(difference)
         drawn = difference_picture(self.name, difference.got, difference.expected, wrong)
-        self.fail("values", words, detail, drawn, {TIMES_ALLOWED: times_allowed(difference)})
+        times = times_allowed((difference.got - difference.expected).abs(), difference.allowed)
+        self.fail("values", words, detail, drawn, {TIMES_ALLOWED: times})
 
 
 def _how_near(error: Tensor, allowed: Tensor) -> Comparison:
     """The largest error, beside what is allowed and as it is."""
     largest = float(error.max()) if error.numel() else 0.0
-    return Comparison(float(torch.where(error > 0, error / allowed, 0.0).max()), largest) if largest else Comparison()
+    return Comparison(times_allowed(error, allowed), largest) if largest else Comparison()
 
 
 def _expected_got(expected: object, got: object) -> str:

@@ -27,6 +27,7 @@ from autograder.checks.precision import default_dtype
 from autograder.diagnosis.agree import Placeholders, Stayed, Terms, agreement
 from autograder.errors import WireError
 from autograder.sandbox import wire
+from autograder.sandbox.devices import Place
 from autograder.sandbox.remote import Exchange
 from autograder.sandbox.worker import Executor, Kept
 
@@ -242,8 +243,7 @@ def _seeded(seed: int) -> Iterator[None]:
     pythons = random.getstate()
     with torch.random.fork_rng(devices=[]), warnings.catch_warnings():
         warnings.simplefilter("ignore")  # what a mistake makes torch warn of is no news to the instructor
-        random.seed(seed)
-        torch.default_generator.manual_seed(seed)
+        Place().seed(seed)
         try:
             yield
         finally:
