@@ -2,9 +2,10 @@
 
 That is a stage whose tensors have numbers (`stage`). What cannot be played there is tried with torch's own fakes
 (FakeTensorMode): they have none, but torch knows a shape for many an operator that has no kernel on the CPU. Modules
-are moved to the GPU as soon as they are made, arguments before they are passed. Only one outcome is a finding: a tensor
-on the CPU meets one on the GPU at a line of the student's own. Whatever else goes wrong (with fakes, code that asks for
-a value) says nothing about a GPU: not testable here.
+are moved to the GPU as soon as they are made, arguments before they are passed. Two outcomes are findings: a tensor on
+the CPU meets one on the GPU at a line of the student's own, or a line of theirs made the answer on the CPU although
+there are arguments on the GPU (`origins`). Whatever else goes wrong (with fakes, code that asks for a value) says
+nothing about a GPU: not testable here.
 """
 
 from __future__ import annotations
@@ -21,8 +22,9 @@ from torch._subclasses.fake_tensor import FakeTensorMode
 
 from autograder.checks.exceptions import BESIDE_ITS_NEIGHBOURS
 from autograder.errors import WireError
+from autograder.home.origins import ON_PURPOSE, Line, Origins
 from autograder.home.report import Gpu, Problem
-from autograder.home.stage import OnStage, Stage, Unplayable
+from autograder.home.stage import OnStage, Stage, TwoDevices, Unplayable
 from autograder.sandbox import wire
 from autograder.sandbox.described import describe
 from autograder.sandbox.devices import MISMATCH
@@ -30,6 +32,17 @@ from autograder.sandbox.remote import Exchange, LocalTransport
 from autograder.sandbox.worker import Executor
 
 WORDS = "on a GPU this line fails: one of its tensors lies on the CPU."
+MADE_AT = "on a GPU this line fails: one of its tensors lies on the CPU, where line {} made it."
+ANSWERED = "on a GPU the answer lies on the CPU all the same: this line makes it there."
+
+
+class LeftBehind(Exception):
+    """A tensor of an answer lies on the CPU."""
+
+    def __init__(self, line: Line) -> None:
+        super().__init__()
+        self.line = line
+        """The line that made it."""
 
 
 def rehearse(open_desk: Callable[[], LocalTransport], transcripts: Iterable[tuple[str, Sequence[Exchange]]]) -> Gpu:
@@ -40,7 +53,7 @@ def rehearse(open_desk: Callable[[], LocalTransport], transcripts: Iterable[tupl
     findings: dict[str, Problem] = {}
     ready: list[str] = []
     untested: list[str] = []
-    with_numbers, with_fakes = _Theatre(Stage, OnStage, open_desk), _Theatre(_fakes, _fake, open_desk)
+    with_numbers, with_fakes = _Theatre(_stage, OnStage, open_desk), _Theatre(_fakes, _fake, open_desk)
     for check, transcript in transcripts:
         try:
             ended = with_numbers.tried(transcript)
@@ -57,7 +70,8 @@ def rehearse(open_desk: Callable[[], LocalTransport], transcripts: Iterable[tupl
 class _Theatre:
     """A make-believe GPU of one kind, and the submission as imported there: no other kind's tensors are in it."""
 
-    surroundings: Callable[[], FakeTensorMode]
+    surroundings: Callable[[str], tuple[FakeTensorMode, Origins]]
+    """Of a folder with the student's files: in them, `cuda` is there."""
     there: Callable[[Tensor], Tensor]
     """Puts a tensor on the GPU."""
     open_desk: Callable[[], LocalTransport]
@@ -68,19 +82,23 @@ class _Theatre:
         return self.open_desk()
 
     @cached_property
-    def mode(self) -> FakeTensorMode:
-        """Inside, `cuda` is there."""
-        return self.surroundings()
+    def around(self) -> tuple[FakeTensorMode, Origins]:
+        """The surroundings, and what they know of tensors on the CPU."""
+        return self.surroundings(self.desk.executor.folder)
 
     def tried(self, transcript: Sequence[Exchange]) -> Problem | bool:
         """Where a tensor was left on the CPU; else whether all questions could be asked. Raises Unplayable."""
+        mode, origins = self.around
+        origins.forget()
         try:
             with self.desk.guard(), _without_cuda():
-                _Rehearsal(self.mode, self.there, self.desk.executor).play(transcript)
+                _Rehearsal(mode, origins, self.there, self.desk.executor).play(transcript)
         except (KeyboardInterrupt, Unplayable):
             raise
+        except LeftBehind as left:
+            return Problem(left.line.file, left.line.number, ANSWERED, detail=f"in {left.line.function}")
         except BaseException as error:  # noqa: BLE001 - the student's code runs here, and fakes raise what they like
-            return _finding(error, self.desk.executor.folder) or False
+            return _finding(error, self.desk.executor.folder, origins) or False
         return True
 
 
@@ -96,20 +114,28 @@ def _without_cuda() -> Iterator[None]:
         torch.__future__.set_overwrite_module_params_on_conversion(overwritten)
 
 
-def _fakes() -> FakeTensorMode:
-    return FakeTensorMode(allow_non_fake_inputs=True)
+def _stage(folder: str) -> tuple[FakeTensorMode, Origins]:
+    stage = Stage(folder)
+    return stage, stage.origins
+
+
+def _fakes(folder: str) -> tuple[FakeTensorMode, Origins]:
+    return FakeTensorMode(allow_non_fake_inputs=True), Origins(folder)  # nobody tells the second of anything
 
 
 def _fake(tensor: Tensor) -> Tensor:
     return torch.empty_strided(tensor.size(), tensor.stride(), dtype=tensor.dtype, device="cuda")
 
 
-def _finding(error: BaseException, folder: str) -> Problem | None:
+def _finding(error: BaseException, folder: str, origins: Origins) -> Problem | None:
     described = describe(error, folder)
     if not described["frames"] or not MISMATCH.search(described["message"]):
         return None
     file, line, function = described["frames"][-1]
-    return Problem(file, line, WORDS, detail=f"in {function}")
+    left = error.left if isinstance(error, TwoDevices) else ()
+    made = {origin.number for tensor in left if (origin := origins.of(tensor)) and origin.file == file} - {line}
+    words = MADE_AT.format(*made) if len(made) == 1 else WORDS
+    return Problem(file, line, words, detail=f"in {function}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,6 +161,7 @@ class _Rehearsal:
     """One check's calls, one after the other; objects are known by the numbers that they had."""
 
     mode: FakeTensorMode
+    origins: Origins
     there: Callable[[Tensor], Tensor]
     executor: Executor
     objects: dict[int, object] = field(default_factory=dict)
@@ -159,6 +186,8 @@ class _Rehearsal:
             request = {name: self._on_gpu(value) for name, value in request.items()}
             with self.mode:
                 answer = self.executor.perform(forward_only(request))
+                if request["op"] in ("call", "vjp") and list(_tensors([request["args"], request["kwargs"]])):
+                    self._look_at(answer["answer"])
                 self._bind(answered.get("answer"), answer.get("answer"))
 
     def _is_known(self, request: dict[str, Any], recorded: object) -> bool:
@@ -178,6 +207,14 @@ class _Rehearsal:
             return type(value)(self._on_gpu(item) for item in value)
         return value
 
+    def _look_at(self, answer: object) -> None:
+        """Raise LeftBehind where a line of the student's made an answer's tensor on the CPU; a number may be there."""
+        for tensor in _tensors(answer):
+            if tensor.dim() and tensor.device.type == "cpu":
+                line = self.origins.of(tensor)
+                if line is not None and line is not ON_PURPOSE:
+                    raise LeftBehind(line)
+
     def _bind(self, recorded: Any, answer: Any) -> None:
         """Give the objects in an answer the numbers that they had; modules go to the GPU."""
         if isinstance(recorded, _Handle):
@@ -192,6 +229,19 @@ class _Rehearsal:
         elif isinstance(recorded, tuple | list):
             for one, other in zip(recorded, answer, strict=True):
                 self._bind(one, other)
+
+
+def _tensors(value: Any) -> Iterator[Tensor]:
+    """Those of a nested value, its records' too."""
+    if isinstance(value, Tensor):
+        yield value
+    elif wire.is_record(value):
+        yield from _tensors(wire.fields(value)[1])
+    elif isinstance(value, dict):
+        yield from _tensors(list(value.values()))
+    elif isinstance(value, list | tuple):
+        for item in value:
+            yield from _tensors(item)
 
 
 def _outline(value: Any) -> Any:

@@ -36,7 +36,7 @@ class Gpu:
     """What a rehearsal on a make-believe GPU showed: the calls of passed checks, with tensors that hold no numbers."""
 
     findings: tuple[Problem, ...] = ()
-    """Places at which a tensor on the CPU meets one on the GPU."""
+    """Places at which a tensor on the CPU meets one on the GPU, or is made for an answer that belongs there."""
     ready: tuple[str, ...] = ()
     """Ids of the checks whose calls all ran."""
     untested: tuple[str, ...] = ()

@@ -18,6 +18,8 @@ from torch import Tensor
 from torch._subclasses.fake_tensor import FakeTensorMode
 from torch.utils._mode_utils import no_dispatch
 
+from autograder.home.origins import Origins
+
 GPU, CPU = torch.device("cuda", 0), torch.device("cpu")
 MEET = "Expected all tensors to be on the same device, but found at least two devices, cuda:0 and cpu!"
 
@@ -28,6 +30,15 @@ _PACKING = "aten::_pack_padded_sequence"
 
 class Unplayable(Exception):
     """Whether it would run on a GPU cannot be said here."""
+
+
+class TwoDevices(RuntimeError):
+    """Tensors met that lie on two devices."""
+
+    def __init__(self, left: Sequence[Tensor] = (), words: str = MEET) -> None:
+        super().__init__(words)
+        self.left = left
+        """Those on the CPU."""
 
 
 class OnStage(Tensor):
@@ -66,7 +77,14 @@ class OnStage(Tensor):
 
 
 class Stage(FakeTensorMode):  # type: ignore[no-untyped-call]
-    """The surroundings in which something can be made on the GPU. torch starts no CUDA in what it takes for fakes."""
+    """The surroundings in which something can be made on the GPU. torch starts no CUDA in what it takes for fakes.
+
+    `folder`: whose lines make tensors.
+    """
+
+    def __init__(self, folder: str = "") -> None:
+        super().__init__(allow_non_fake_inputs=True)
+        self.origins = Origins(folder)
 
     def __torch_dispatch__(
         self, operator: Any, types: object, args: Sequence[Any] = (), kwargs: Mapping[str, Any] | None = None
@@ -75,11 +93,19 @@ class Stage(FakeTensorMode):  # type: ignore[no-untyped-call]
         if _is_composite(operator):
             with self:
                 return operator.decompose(*args, **(kwargs or {}))
-        return play(operator, args, kwargs or {})
+        kwargs = kwargs or {}
+        answer = play(operator, args, kwargs)
+        here = [tensor for tensor in _tensors((answer,)) if not isinstance(tensor, OnStage)]
+        if here and _kind(operator)[0] != _PACKING:  # which leaves its sizes on the CPU by right
+            given = [*_tensors(args), *_tensors(list(kwargs.values()))]
+            of = [tensor for tensor in given if not isinstance(tensor, OnStage)]
+            met = len(of) < len(given)
+            self.origins.note(here, of, moved=met and kwargs.get("device") is not None, met=met)
+        return answer
 
 
 def play(operator: Any, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:
-    """Return the operator's answer where torch would have it; raises RuntimeError where two devices may not meet."""
+    """Return the operator's answer where torch would have it; raises TwoDevices where they may not meet."""
     name, changes, reshapes = _kind(operator)
     tensors: list[Tensor] = []
     numbers = [_numbers(value, tensors) for value in args]
@@ -117,19 +143,20 @@ def _kind(operator: Any) -> tuple[str, bool, bool]:
 
 
 def _meet(name: str, args: Sequence[Any], tensors: Sequence[Tensor]) -> bool:
-    """Whether what an operator makes of these tensors lies on the GPU; raises RuntimeError as torch does."""
+    """Whether what an operator makes of these tensors lies on the GPU; raises TwoDevices where torch raises."""
     if name == _PACKING and isinstance(args[1], OnStage):
-        raise RuntimeError("'lengths' argument should be a 1D CPU int64 tensor, but got 1D cuda:0 Long tensor")
+        raise TwoDevices(words="'lengths' argument should be a 1D CPU int64 tensor, but got 1D cuda:0 Long tensor")
     if name in _COPYING or name == _PACKING:
         return isinstance(args[0], OnStage)
+    left = [tensor for tensor in tensors if tensor.dim() and not isinstance(tensor, OnStage)]
     if name in _INDEXING:
         places, value = list(_tensors(args[1])), args[2] if len(args) > 2 else None
         alone = value is None or value.dim() == 0 or isinstance(value, OnStage) is isinstance(args[0], OnStage)
         if alone and (isinstance(args[0], OnStage) or not any(isinstance(place, OnStage) for place in places)):
             return isinstance(args[0], OnStage)
-        raise RuntimeError(MEET)
-    if any(tensor.dim() and not isinstance(tensor, OnStage) for tensor in tensors):
-        raise RuntimeError(MEET)
+        raise TwoDevices(left)
+    if left:
+        raise TwoDevices(left)
     return True
 
 

@@ -140,6 +140,64 @@ def indices_on_the_cpu(x):
 def moved_at_once(x):
     return torch.zeros(2, 3).to(x) + torch.rand(2, 3, generator=torch.Generator().manual_seed(0)).to(x.device)
 
+def counts(ids):
+    table = {}
+    for token in ids.flatten().tolist():
+        table[token] = table.get(token, 0) + 1
+    return table, [len(row) for row in ids], torch.tensor(len(table)) / 2
+
+def logs_and_returns_the_tensor(x):
+    history = np.zeros(2)
+    seen = torch.zeros(3)
+    for i, row in enumerate(x):
+        history[i] = row.detach().cpu().numpy().sum()
+        seen[i] = row.sum()
+    print(history, seen.mean())
+    return x - x.mean()
+
+def maps_kept_on_the_cpu_on_purpose(x):
+    maps = torch.empty(2, 3)
+    for i, row in enumerate(x):
+        maps[i] = row.softmax(0).detach().cpu()
+    return maps, maps.argmax(-1)
+
+def filled_and_moved(x):
+    table = torch.zeros(2, 3)
+    for i in range(2):
+        table[i] = i + torch.arange(3)
+    table.scatter_(1, torch.tensor([[0], [1]]), 5.0)
+    return table.to(x) + x
+
+def filled_beside_its_neighbour(x):
+    out = torch.empty_like(x)
+    for i, row in enumerate(x):
+        out[i] = row.cumsum(0)
+    return out
+
+def sorted_for_packing(ids):
+    n = torch.tensor([int((row != 0).sum()) for row in ids])
+    order = n.argsort(descending=True)
+    packed = nn.utils.rnn.pack_padded_sequence(ids[order], n[order], batch_first=True)
+    back, _ = nn.utils.rnn.pad_packed_sequence(packed, batch_first=True)
+    return back[order.argsort()], n.tolist()
+
+class TableInABuffer(nn.Module):
+    def __init__(self):
+        super().__init__()
+        table = torch.zeros(5, 3)
+        for place in range(5):
+            for i in range(3):
+                table[place, i] = math.sin(place / 10 ** i)
+        self.register_buffer("table", table)
+    def forward(self, x):
+        return self.table[: len(x)].expand(2, -1, -1)
+
+def by_size(x, rows=4):
+    out = x.new_zeros(rows, 3)
+    for i in range(rows):
+        out[i] = x[i % 2]
+    return out, x.new_tensor([1.0, 2.0])
+
 def answers_on_purpose_on_the_cpu(x):
     return x.softmax(-1).cpu(), [x.argmax(-1).to("cpu")], torch.tensor(0.5)
 """
@@ -230,6 +288,80 @@ def after_boolean_index(x):
     y = x[x > 0]
     return y * torch.ones(len(y))  # here
 
+def filled_by_items(x):
+    out = torch.zeros(2, 3)  # here
+    for i, row in enumerate(x):
+        for j, value in enumerate(row):
+            out[i, j] = value.item()
+    return out
+
+def filled_by_silent_copies(x):
+    out = torch.empty(3, 2)  # here
+    for i in range(3):
+        out[i] = x[:, i].tanh()
+    return out.transpose(0, 1)
+
+def scattered(ids):
+    rows = ids.tolist()
+    hot = torch.zeros(2, 4, 9)  # here
+    hot.scatter_(-1, torch.tensor(rows).unsqueeze(-1), 1.0)
+    return hot
+
+def copied_by_index(x):
+    base = torch.ones(4, 3)  # here
+    base.index_copy_(0, torch.tensor([0, 2]), torch.full((2, 3), x.mean().item()))
+    return {"answer": [base * 2]}
+
+def of_a_list(ids):
+    tokens = [row[-1] for row in ids.tolist()]
+    return torch.LongTensor(tokens)  # here
+
+def through_numpy(x):
+    table = np.cumsum(x.detach().cpu().numpy(), axis=0)
+    return torch.from_numpy(table)  # here
+
+def mask_of_sizes(ids):
+    steps = torch.arange(ids.size(1))  # here
+    return steps[None, :] <= steps[:, None]
+
+def made_by_a_helper(x):
+    return helps(len(x)).bool()
+
+def helps(n):
+    return torch.eye(n)  # here
+
+class TableNobodyMoves(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.proj = nn.Linear(3, 3)
+        self.table = torch.arange(15.0).view(5, 3)  # here
+    def forward(self, x):
+        return self.proj(x), self.table[: len(x)]
+
+class Steps(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.cell = nn.GRUCell(3, 5)
+    def forward(self, x):
+        h, outs = x.new_zeros(1, 5), torch.zeros(2, 5)  # here
+        for t in range(2):
+            h = self.cell(x[t : t + 1], h)
+            outs[t] = h[0]
+        return outs, h
+
+def losses(x):
+    found = []
+    for row in x:
+        found.append(row.pow(2).mean().item())
+    return x.mean(), torch.tensor(found)  # here
+
+def best_tokens(x):
+    best, n = torch.full((2,), -1), 0  # here
+    while n < 2:
+        best[n] = x[n].argmax()
+        n += 1
+    return best
+
 def ended(ids):
     done = torch.zeros(len(ids), dtype=torch.bool)
     for t in range(ids.size(1)):
@@ -242,7 +374,8 @@ def ended(ids):
 
 def names_in(source: str) -> list[str]:
     """The functions and classes."""
-    return [node.name for node in ast.parse(source).body if isinstance(node, ast.FunctionDef | ast.ClassDef)]
+    made = (node.name for node in ast.parse(source).body if isinstance(node, ast.FunctionDef | ast.ClassDef))
+    return [name for name in made if name != "helps"]
 
 
 Rehearsed = Callable[[str, str], Gpu]
@@ -281,7 +414,7 @@ def test_right_work_in_any_style_runs_there(rehearsed: Rehearsed, name: str) -> 
 
 @pytest.mark.parametrize("name", names_in(WRONG))
 def test_what_stays_behind_is_named_with_its_line(rehearsed: Rehearsed, name: str) -> None:
-    """The line at which the CPU meets the GPU."""
+    """The line at which the CPU meets the GPU; where they never meet, the one that made what was answered."""
     source = HEAD + WRONG
     gpu = rehearsed(source, name)
     start = source.index(f" {name}(")

@@ -14,7 +14,7 @@ import torch
 from autograder.checks import builtin, load
 from autograder.checks.bench import Wish
 from autograder.checks.home import open_folder
-from autograder.home.gpu import move, rehearse
+from autograder.home.gpu import ANSWERED, MADE_AT, WORDS, move, rehearse
 from autograder.home.report import Gpu
 from autograder.home.stage import OnStage, Stage
 from autograder.records import Assignment
@@ -64,6 +64,12 @@ def stored(x):
     found[0] = x[0]
     found[torch.arange(1)] = x.sum()
     return found.to(x) + x[torch.zeros(2, dtype=torch.long)]
+
+def filled(x, n=2):
+    made = torch.empty(n)
+    for i in range(n):
+        made[i] = i if x is None else x[i].sum()
+    return [made.view(-1, 1)]
 
 def looked_up(x):
     return torch.ones(5)[x.long()]
@@ -172,6 +178,29 @@ def test_a_tensor_that_stays_behind_is_found(rehearsed: Callable[[Asks], Gpu], a
     assert not gpu.ready
 
 
+@pytest.mark.parametrize(
+    ("asks", "made"),
+    [
+        (lambda student, x: student.zeros(x), "    out = torch.zeros(len(x), 3)"),
+        (module("Constant"), "        self.shift = torch.ones(3)"),
+        (lambda student, x: student.looked_up(x), ""),
+        (lambda student, x: student.shifts(x), ""),
+    ],
+    ids=["zeros", "attribute", "made at that very line", "made before anybody looked"],
+)
+def test_where_it_was_made_is_said(rehearsed: Callable[[Asks], Gpu], asks: Asks, made: str) -> None:
+    """Beside the line that fails, where that is another one."""
+    (found,) = rehearsed(asks).findings
+    assert found.message == (MADE_AT.format(SOURCE.split("\n").index(made) + 1) if made else WORDS)
+
+
+def test_an_answer_on_the_cpu_is_found_where_it_was_made(rehearsed: Callable[[Asks], Gpu]) -> None:
+    """Only where something lies on the GPU to begin with: of numbers alone nobody knows where the answer belongs."""
+    (found,) = rehearsed(lambda student, x: student.filled(x)).findings
+    assert (found.line, found.message) == (SOURCE.split("\n").index("    made = torch.empty(n)") + 1, ANSWERED)
+    assert rehearsed(lambda student, x: student.filled(None)) == Gpu(ready=("test",))
+
+
 def trains_a_layer(student: Any, x: torch.Tensor) -> None:
     """A layer of torch's own with weights from the judge, and the gradients of the student's function of it."""
     layer = builtin(student, "torch.nn.Linear", 3, 3)
@@ -236,7 +265,7 @@ def test_recurrent_layers_compute_what_they_do_on_the_cpu(kind: str) -> None:
     layer = getattr(torch.nn, kind)(3, 4, 2, bidirectional=True)
     x = torch.randn(5, 2, 3)
     expected = layer(x)[0]
-    with Stage(allow_non_fake_inputs=True), torch.backends.cudnn.flags(enabled=False):
+    with Stage(), torch.backends.cudnn.flags(enabled=False):
         move(layer)
         answer = layer(OnStage(x))[0]
     assert answer.device.type == "cuda"
