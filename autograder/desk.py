@@ -130,7 +130,6 @@ class Desk:
             "cuda" if self.cards else "cpu",
             self.cards,
             self.assignment.limits.memory_mb,
-            any(check.trains_cpu_s is not None for check in self.assignment.checks),
         )
 
     def results_folder(self, out: Path | None) -> Path:

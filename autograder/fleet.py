@@ -15,7 +15,7 @@ from autograder.jobs import Job, Settings
 from autograder.judging import Judge, NotKept
 from autograder.records import Grade
 from autograder.sandbox.cards import NO_DEVICE, assign
-from autograder.sandbox.seed import GRADIENTS, OPTIMIZERS, TORCH, Seed
+from autograder.sandbox.seed import TORCH, Seed
 
 if TYPE_CHECKING:
     from autograder.pipeline import Pipeline
@@ -93,7 +93,7 @@ class Crew:
         self._at_work: dict[Judge, Job] = {}
         self._seed = None if settings.cards else Seed.start(NO_DEVICE)
         if self._seed:
-            self._seed.prepare((TORCH, GRADIENTS))
+            self._seed.prepare((TORCH,))
         if not self._only_looks:
             self._prepare_to_measure()
 
@@ -135,10 +135,7 @@ class Crew:
         """From now on processes have what only measuring needs; one that had only looked would import it again."""
         self._only_looks = False
         if self._seed:
-            while self._judges and self._settings.trains:
-                self._judges.pop().close()
-            self._seed.prepare(OPTIMIZERS if self._settings.trains else ())
-            self._seed.rehearse(trains=self._settings.trains)
+            self._seed.rehearse()
 
     def close(self) -> None:
         """Let each process finish what it is doing, then end all of them."""

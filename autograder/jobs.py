@@ -22,7 +22,6 @@ class Settings:
     device: str = "cpu"
     cards: tuple[Card, ...] = ()  # the CUDA devices to use, one submission at a time on each
     memory_mb: int = 0  # that one more submission must find free to be started beside others
-    trains: bool = False  # some check does: what that needs is imported once, for judges and sandboxes
 
 
 @dataclass(frozen=True, slots=True)

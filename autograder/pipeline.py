@@ -52,6 +52,7 @@ from autograder.release import stub_files
 from autograder.sandbox.cards import named
 from autograder.sandbox.faults import ChildEnded, StudentFault
 from autograder.sandbox.seed import Seed
+from autograder.sandbox.uncompiled import keep_compiler_out
 from autograder.secret import fingerprint
 from autograder.workshop import Workshop
 
@@ -66,6 +67,7 @@ class Pipeline:
     def __init__(self, settings: Settings, lent: Workshop | None = None, seed: Seed | None = None) -> None:
         """`seed`: what its zygote is forked from; without one it imports torch itself."""
         torch.set_num_threads(1)
+        keep_compiler_out()
         self.settings = settings
         self.assignment: Assignment = load_assignment(settings.folder)
         refuse_unknown(self.assignment)

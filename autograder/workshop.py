@@ -186,9 +186,8 @@ class Workshop:
             served = self.served or (self.assignment,)
             bans = dict.fromkeys(names for each in served for names in _bans_in(each))
             preload = dict.fromkeys(module for each in served for module in each.preload)
-            trains = any(check.trains_cpu_s is not None for each in served for check in each.checks)
             memory_mb = max(each.limits.memory_mb + each.limits.scratch_mb for each in served)
-            settings: dict[str, Any] = {"preload": preload, "bans": bans, "trains": trains, "device": device}
+            settings: dict[str, Any] = {"preload": preload, "bans": bans, "device": device}
             settings["memory_mb"] = memory_mb
             self._zygotes[device] = ZygoteProcess(self.layers, seed=self.seed, **settings)
         self._zygotes[device].wait_ready()

@@ -27,9 +27,9 @@ from autograder.home import events
 from autograder.home.events import Order
 from autograder.home.guard import Outside, Watchdog
 from autograder.home.report import Problem
-from autograder.home.uncompiled import keep_compiler_out
 from autograder.records import CheckResult, Outcome
 from autograder.sandbox import surroundings
+from autograder.sandbox.uncompiled import keep_compiler_out
 
 if TYPE_CHECKING:
     from autograder.checks.bench import Bench, Wish

@@ -50,7 +50,7 @@ class Grower:
     """Descriptor of a process -> its number."""
     asking: set[int] = field(default_factory=set)
     """Numbers of those that have a line of their own."""
-    rehearsed: set[bool] = field(default_factory=set)
+    rehearsed: bool = False
 
     def serve(self) -> None:
         """Do what lines ask for until the owner hangs up, then see to it that all ends."""
@@ -90,7 +90,7 @@ class Grower:
             if "import" in order:
                 _import(order["import"])
             elif "rehearse" in order:
-                self._rehearse(trains=order["rehearse"])
+                self._rehearse()
             elif "become" in order:
                 _run(order["become"], self.settle, given)
             else:
@@ -101,14 +101,14 @@ class Grower:
             asked.detach()
         return True
 
-    def _rehearse(self, *, trains: bool) -> None:
+    def _rehearse(self) -> None:
         """Do once what children will do, and what they need no more than once: the less is written after a fork."""
-        if trains in self.rehearsed:
+        if self.rehearsed:
             return
         from autograder.sandbox import rehearsal
 
-        self.rehearsed |= {trains, False}
-        rehearsal.rehearse(Path(os.environ["HOME"]), trains=trains)
+        self.rehearsed = True
+        rehearsal.rehearse(Path(os.environ["HOME"]))
         pages.fill_pools()  # all over the heap: after a fork, each of these writes would take a huge page apart
         pages.fill_holes()
         pages.collapse(Path("/proc/self/maps").read_text(encoding="ascii"))
@@ -163,8 +163,10 @@ def _import(modules: list[str]) -> None:
     import torch
 
     from autograder.sandbox.devices import untouched
+    from autograder.sandbox.uncompiled import keep_compiler_out
 
     torch.set_num_threads(1)
+    keep_compiler_out()
     with untouched():
         for name in modules:
             importlib.import_module(name)

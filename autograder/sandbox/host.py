@@ -18,7 +18,7 @@ from autograder.sandbox import cards, cgroups, namespaces, transport
 from autograder.sandbox.devices import CPU, CUDA
 from autograder.sandbox.order import Order
 from autograder.sandbox.scratch import clear_away
-from autograder.sandbox.seed import GRADIENTS, OPTIMIZERS, TORCH, Process, Seed
+from autograder.sandbox.seed import TORCH, Process, Seed
 from autograder.sandbox.transport import Child
 
 SCRATCH_FILES = 512
@@ -35,7 +35,6 @@ class ZygoteProcess:
         *,
         preload: Iterable[str] = (),
         bans: Iterable[Iterable[str]] = ((),),
-        trains: bool = True,
         device: str = CPU,
         memory_mb: int = Limits().memory_mb,
         seed: Seed | None = None,
@@ -53,7 +52,6 @@ class ZygoteProcess:
         readable = (*namespaces.runtime_paths(), *(cards.runtime_paths() if on_cuda else ()))
         settings = {
             "preload": list(preload),
-            "trains": trains,
             "bans": [list(names) for names in bans],
             "layers": list(layers),
             "device": device,
@@ -61,18 +59,17 @@ class ZygoteProcess:
             "driven": [str(path) for path in cards.devices()] if on_cuda else [],
             "scratch": str(scratch),
         }
-        shared = (TORCH, GRADIENTS, *(OPTIMIZERS if trains else ()))
         with theirs:
             if seed is None or on_cuda:
                 environment = cards.child_environment(os.environ) if on_cuda else cards.NO_DEVICE
                 own = Seed.start(environment, str(scratch))
-                own.prepare(shared)
+                own.prepare((TORCH,))
                 if not on_cuda:
-                    own.rehearse(trains=trains)
+                    own.rehearse()
                 self._process: Process = own.become(ZYGOTE, [theirs.fileno()])
             else:
-                seed.prepare(shared)
-                seed.rehearse(trains=trains)
+                seed.prepare((TORCH,))
+                seed.rehearse()
                 self._process = seed.fork(ZYGOTE, [theirs.fileno()])
         self._group: cgroups.Group | None = None
         if place:

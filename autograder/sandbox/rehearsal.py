@@ -8,7 +8,7 @@ must copy first. The seed plays a small submission of its own, in both precision
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -131,18 +131,15 @@ def fail() -> None:
 '''
 
 
-def rehearse(folder: Path, *, trains: bool) -> None:
-    """Play a submission whose file is written into `folder`; leaves nothing behind but warmth.
-
-    Optimizers only where a check `trains`: with the first one torch imports a second of what others do not need.
-    """
+def rehearse(folder: Path) -> None:
+    """Play a submission whose file is written into `folder`; leaves nothing behind but warmth."""
     order = Order({f"{MODULE}.py": SOURCE}, MODULE, "float32", 1, (), (), ("torch", "numpy"))
     before, drawn = torch.get_default_dtype(), torch.get_rng_state()
     try:
         for number in range(ROUNDS):
             torch.set_default_dtype((torch.float32, torch.float64)[number % 2])
             Order.read(order.frame())
-            _play(_load(folder), folder, OPTIMIZERS if trains else ())
+            _play(_load(folder), folder)
     finally:
         torch.set_default_dtype(before)
         torch.set_rng_state(drawn)
@@ -162,7 +159,7 @@ def _load(folder: Path) -> ModuleType:
         del sys.modules[MODULE]
 
 
-def _play(module: ModuleType, folder: Path, optimizers: Iterable[Optimizer]) -> None:
+def _play(module: ModuleType, folder: Path) -> None:
     """Ask for what checks ask: calls, attributes, gradients, weights, training, and an exception."""
     session = Session(LocalTransport(Executor(module, folder)))
     student: Any = session.root
@@ -183,7 +180,7 @@ def _play(module: ModuleType, folder: Path, optimizers: Iterable[Optimizer]) -> 
     student.state_of(h)
     student.sample(model, ids, torch.Generator().manual_seed(1))
     model.training.fetch()
-    for optimizer in optimizers:
+    for optimizer in OPTIMIZERS:
         train(model, "fit", [(ids, ids)] * 2, optimizer, {})
     for name in ("fail", "no_such_name"):
         try:

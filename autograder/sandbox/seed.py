@@ -38,10 +38,6 @@ START = (
 )
 """Nothing that torch's import makes is garbage: to look for it costs half of what the import does."""
 TORCH = "torch"
-GRADIENTS = "sympy"
-"""What torch imports with the first backward pass that is given cotangents."""
-OPTIMIZERS = ("torch._dynamo", "torch._subclasses.fake_tensor")
-"""What torch imports with the first optimizer: 1.1 s, and from where a locked child may not read."""
 MAX_MESSAGE = 65536
 ENDS_S = 5.0
 
@@ -89,7 +85,7 @@ class Seed:
     """None where this process came from the seed itself."""
     _home: tempfile.TemporaryDirectory[str] | None = None
     _asked: set[str] = field(default_factory=set)
-    _rehearsed: set[bool] = field(default_factory=set)
+    _rehearsed: bool = False
 
     @classmethod
     def start(cls, environment: Mapping[str, str], home: str | None = None) -> Self:
@@ -121,11 +117,11 @@ class Seed:
             self._asked.update(new)
             self._send({"import": new})
 
-    def rehearse(self, *, trains: bool) -> None:
-        """Have it do once what children of zygotes do (`rehearsal.py`), optimizers too where a check `trains`."""
-        if trains not in self._rehearsed:
-            self._rehearsed |= {trains, False}
-            self._send({"rehearse": trains})
+    def rehearse(self) -> None:
+        """Have it do once what children of zygotes do (`rehearsal.py`)."""
+        if not self._rehearsed:
+            self._rehearsed = True
+            self._send({"rehearse": True})
 
     def fork(self, function: str, descriptors: Sequence[int] = (), *, line: bool = False) -> Forked:
         """Return a process that runs `module:function` with `settle` (see `pages.one_heap`) and these descriptors.

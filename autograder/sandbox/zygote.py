@@ -29,7 +29,6 @@ from autograder.sandbox import devices, landlock, namespaces, pages, seccomp, su
 from autograder.sandbox.bans import Bans, install
 from autograder.sandbox.child import Jail, open_streams
 from autograder.sandbox.scratch import clear_away, clear_few
-from autograder.sandbox.seed import GRADIENTS, OPTIMIZERS
 from autograder.sandbox.template import Template, count_threads, die_with_parent, read_own
 
 MAX_MESSAGE = 65536
@@ -54,7 +53,7 @@ def main(settle: Callable[[], None], descriptors: list[int]) -> NoReturn:
     settings = json.loads(control.recv(MAX_MESSAGE))
     sys.argv[1:] = []
     tempfile.tempdir = os.environ["TMPDIR"] = os.environ["HOME"] = settings["scratch"]
-    warm_up(settings["preload"], trains=settings["trains"])
+    warm_up(settings["preload"])
     surroundings.accommodate()
     process = os.open("/proc", os.O_RDONLY | os.O_DIRECTORY)
     leave_threads(process)
@@ -72,13 +71,13 @@ def main(settle: Callable[[], None], descriptors: list[int]) -> NoReturn:
     os._exit(0)  # there is nothing to take down, and Python's own way takes a third of a second
 
 
-def warm_up(preload: list[str], *, trains: bool) -> None:
-    """Import what every submission will use, so that no child pays for it."""
+def warm_up(preload: list[str]) -> None:
+    """Import what every submission of these assignments will use, so that no child pays for it."""
     import torch
 
     torch.set_num_threads(1)
     with devices.untouched():
-        for name in (GRADIENTS, *(OPTIMIZERS if trains else ()), *preload):
+        for name in preload:
             importlib.import_module(name)
 
 

@@ -4,13 +4,18 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from typing import Any
 
 import pytest
+import torch
+
+from autograder.records import Limits
+from autograder.sandbox.remote import Session
 
 ORDINARY = """
 import sys
 import torch
-from autograder.home.uncompiled import keep_compiler_out
+from autograder.sandbox.uncompiled import keep_compiler_out
 keep_compiler_out()
 keep_compiler_out()  # once more changes nothing
 model = torch.nn.TransformerEncoderLayer(4, 2, batch_first=True)
@@ -54,3 +59,43 @@ def run(source: str) -> None:
 def test_who_asks_for_more_gets_it(asks: str) -> None:
     """Ordinary work imports neither the compiler nor SymPy, and is as ever; who asks for more gets the real ones."""
     run(ORDINARY + asks)
+
+
+COMPILES = """
+import torch
+import torch._dynamo
+
+torch._dynamo.config.suppress_errors = True
+torch._dynamo.reset()
+
+
+@torch.compiler.disable
+def once(x):
+    return 2 * x
+
+
+@torch.compile(mode="reduce-overhead")
+def twice(x):
+    return once(once(x))
+
+
+def step(x):
+    weight = torch.nn.Parameter(x)
+    optimizer = torch.optim.Adam([weight], lr=0.5)
+    twice(weight).sum().backward()
+    optimizer.step()
+    return weight.detach()
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="the sandbox needs Linux")
+def test_a_locked_child_that_asks_for_it_gets_it(sandboxes: Any) -> None:
+    """A file that sets up the compiler by its own names, as some do at home, is imported and computes."""
+    child = sandboxes.open(COMPILES, cpu_s=60, limits=Limits(cpu_s=60, memory_mb=2048, output_kb=4, scratch_mb=2))
+    try:
+        student: Any = Session(child).root
+        x = torch.ones(3, dtype=torch.float64)
+        assert torch.equal(student.twice(x), 4 * x)
+        assert torch.allclose(student.step(x), x - 0.5)
+    finally:
+        child.close()
