@@ -4,7 +4,8 @@
 
 For each part that others build on (`parts:` in assignment.yml) a known mistake that lies in it is graded as a
 submission, and so is a mistake in earlier work below each assignment that builds on it. Checks that may compute for
-more than a minute are left out without `--trainings`. Exit code 1 where a check above the part fails.
+more than a minute are left out without `--trainings`. Exit code 1 where a check above the part fails that is not there
+to catch that very mistake (`caught_by:` in mistakes.yml).
 """
 
 from __future__ import annotations
@@ -28,6 +29,7 @@ from autograder.desk import Desk
 from autograder.diagnosis import Catalogue
 from autograder.feedback.parts import parts_of
 from autograder.pipeline import Job, Pipeline
+from autograder.proof import digest
 from autograder.records import Assignment, CheckResult, Confinement, Outcome
 from autograder.sandbox.standins import STAND_INS
 from autograder.variants import Variant, as_submission, solution
@@ -43,11 +45,17 @@ solution with that mistake, graded with all checks{left_out}. Where the part bel
 assignment, it is the later solution, on the earlier one with that mistake. What is built on a wrong part is tried with
 a stand-in in its place.
 
-{programs} programs lost {inside} points in the part that is wrong, and {above} above it.
+{programs} programs lost {inside} points in the part that is wrong, and {above} above it. A row with such a loss says
+why: a check that needs another one's answer is not run, and one of the whole model may be there to catch this very
+mistake.
 
 | assignment | wrong part | mistake | points lost in it | points lost above it | checks passed on a stand-in |
 |---|---|---|---|---|---|
 {rows}
+
+It holds for these states of the assignments (tests/test_measured.py compares):
+
+{digests}
 """
 
 
@@ -59,6 +67,8 @@ class Slip:
     part: str
     mistake: str
     files: Mapping[str, bytes]
+    caught_by: tuple[str, ...] = ()
+    """The checks that are there to catch the mistake."""
     of: str = ""
     """The earlier assignment that the part belongs to; empty: it is one of this one's own."""
 
@@ -83,7 +93,7 @@ class Cost:
     @property
     def fault(self) -> str:
         """Why it is not as it must be; empty when it is. A check may say by name that it needs another one's answer."""
-        if any(result.outcome is not Outcome.SKIPPED for result in self.above):
+        if any(r.outcome is not Outcome.SKIPPED and r.id not in self.slip.caught_by for r in self.above):
             return self.why
         if not self.slip.of and not self.inside:
             return "no check of the part sees it"
@@ -93,7 +103,8 @@ class Cost:
 def slips(assignment: Assignment) -> Iterator[Slip]:
     """For each part that others build on, lowest first: the first known mistake that lies in it."""
     for part, variant in _first_mistakes(assignment, assignment.parts):
-        yield Slip(assignment, part, variant.id, {**solution(assignment).files, **variant.files})
+        files = {**solution(assignment).files, **variant.files}
+        yield Slip(assignment, part, variant.id, files, variant.caught_by)
 
 
 def slips_below(assignment: Assignment) -> Iterator[Slip]:
@@ -177,7 +188,12 @@ def document(found: Sequence[Cost], *, trainings: bool) -> str:
         inside=inside,
         above=above,
         rows="\n".join(map(_row, found)),
+        digests=_digests({each.slip.assignment.id: each.slip.assignment.folder for each in found}),
     )
+
+
+def _digests(folders: Mapping[str, Path]) -> str:
+    return "\n".join(f"- {id_}: `{digest(folder)}`" for id_, folder in folders.items())
 
 
 def _row(each: Cost) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import course_data
@@ -41,3 +42,12 @@ def test_known_mistakes_are_named(folder: Path) -> None:
     assert found["named_first"] >= 0.95 * found["mistakes"]
     assert found["one_of_pair"] >= 0.9 * found["pairs"]
     assert found["both_of_pair"] >= 0.6 * found["pairs"]
+
+
+def test_what_one_mistake_costs_was_measured_of_the_assignments_as_they_stand() -> None:
+    """docs/measured/follow_through.md has a row for parts of each assignment, and says of which state."""
+    text = (ROOT / "docs" / "measured" / "follow_through.md").read_text(encoding="utf-8")
+    states = dict(re.findall(r"^- (\w+): `(\w+)`$", text, re.MULTILINE))
+    advice = "run `tests/following.py --write docs/measured/follow_through.md` and commit it"
+    assert states == {folder.name: digest(folder) for folder in FOLDERS}, advice
+    assert all(f"\n| {folder.name} | " in text for folder in FOLDERS)

@@ -16,6 +16,7 @@ from dataclasses import replace
 from functools import partial
 
 from autograder.checks.bench import Transcript
+from autograder.diagnosis.agree import agreement
 from autograder.diagnosis.catalogue import Catalogue
 from autograder.diagnosis.replay import Asked, Gap, Player, distances, read
 from autograder.diagnosis.touched import ANYTHING
@@ -89,11 +90,11 @@ class _Trial:
         self._passed = passed
         self._transcript = transcript
         self._sessions = sessions
-        self._calls = sum(len(session) for session in sessions)
+        self._asked = [asked for session in sessions for asked in session]
         reference, running = catalogue.reference(transcript.stand_ins), catalogue.running
         player = Player("", lambda: reference, catalogue.folder, catalogue.answers, running.watched)
         self._right = distances(sessions, transcript, player)
-        self._first_run = running.first([asked.place for session in sessions for asked in session])
+        self._first_run = running.first([asked.place for asked in self._asked])
         self._wrong = [number for number, gap in enumerate(self._right) if gap.distance > EQUAL]
         """Numbers of the calls whose answer is not the reference's."""
         self._not_literal = [n for n, gap in enumerate(self._right) if gap.distance > EQUAL or not gap.literal]
@@ -197,7 +198,7 @@ class _Trial:
         """What explains every answer: one mistake, or two together, and others that would do as well."""
         part, *more = (self._catalogue.part_of(id_) for id_ in (*ids, *also))
         wrong = len(self._wrong or self._not_literal)
-        return Diagnosis(ids, also, self._calls, wrong, 0.0, part, more_parts=tuple(more), explained=wrong)
+        return Diagnosis(ids, also, len(self._asked), wrong, 0.0, part, more_parts=tuple(more), explained=wrong)
 
     def _by_relevance(self, *, likely: bool | None = None) -> list[str]:
         """The mistakes, those first that the catalogue says this check catches; only likely ones, or only the others.
@@ -225,7 +226,18 @@ class _Trial:
         catalogue, transcript = self._catalogue, self._transcript
         module = partial(catalogue.made, ids, transcript.stand_ins)
         player = Player("+".join(ids), module, catalogue.folder, catalogue.answers, in_time)
-        return distances(self._sessions, transcript, player, limit, literally=literally)
+        found = distances(self._sessions, transcript, player, limit, literally=literally)
+        return [self._right[number] if self._is_as_right(number, gap) else gap for number, gap in enumerate(found)]
+
+    def _is_as_right(self, number: int, gap: Gap) -> bool:
+        """Whether a wrong answer's law is a mistake's by chance alone: what the mistake draws is of the right law.
+
+        Two draws that lie at opposite ends of what chance allows need not be alike, and either may be like a third one.
+        """
+        right, asked = self._right[number].drawn, self._asked[number]
+        if gap.literal or gap.drawn is None or right is None or number not in self._wrong:
+            return False
+        return agreement(asked.operation, right, gap.drawn, asked.terms).distance <= EQUAL
 
 
 def _place(check: str, caught_by: Sequence[str]) -> int:

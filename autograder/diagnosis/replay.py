@@ -13,7 +13,7 @@ import random
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack, closing, contextmanager, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -54,6 +54,11 @@ class Asked:
     """Whether a state holds numbers that were loaded before; else they are drawn at random."""
     drawn: bool = False
     """Whether the answer was drawn from a generator that the question brought."""
+
+    @property
+    def terms(self) -> Terms:
+        """On what terms another answer is compared with this one."""
+        return Terms(self.only, self.exact, self.drawn)
 
 
 def read(transcript: Transcript) -> tuple[tuple[Asked, ...], ...] | None:
@@ -119,6 +124,8 @@ class Gap:
     distance: float
     literal: bool = True
     """Whether both drew the same random numbers where only their law counts."""
+    drawn: Mapping[str, Any] | None = field(default=None, compare=False, repr=False)
+    """The module's own answer where it drew one from a generator that the question brought."""
 
 
 SAME, NOTHING = Gap(0.0), Gap(math.inf, literal=False)
@@ -171,10 +178,10 @@ def _difference(asked: Asked, playing: _Playing) -> Gap:
         answer = wire.unpack(frame, Placeholders())
     except WireError:  # an object is asked for that this module's answers did not contain
         return NOTHING
-    found = agreement(asked.operation, asked.answer, answer, Terms(asked.only, asked.exact, asked.drawn))
+    found = agreement(asked.operation, asked.answer, answer, asked.terms)
     for theirs, ours in found.pairs:
         playing.known.pair(theirs, ours)
-    return Gap(found.distance, found.literal)
+    return Gap(found.distance, found.literal, answer if asked.drawn else None)
 
 
 class _Playing:

@@ -12,7 +12,7 @@ import pytest
 
 from autograder.diagnosis import Diagnostician, diagnose, replay
 from autograder.pipeline import Job
-from autograder.records import Diagnosis, Grade, Submission
+from autograder.records import Diagnosis, Grade, Outcome, Submission
 from autograder.sandbox.worker import Executor
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="the sandbox needs Linux")
@@ -37,6 +37,35 @@ CELL_MISTAKES = f"""- id: tiny.no_tanh
   edits: [{{replace: "{RIGHT_CELL}", with: "return x @ weight_ih.T + bias_ih + h @ weight_hh.T + bias_hh"}}]
   caught_by: [test_rnn_cell]
   hint: "The same as no_tanh, written otherwise."
+"""
+
+
+RIGHT_ROLL = "return (torch.randperm(2000, generator=generator) < 960).long()[:, None]"
+ROLLED = f"""
+
+def roll(generator):
+    \"\"\"Return 2000 throws, each 0 or 1, (2000, 1).\"\"\"
+    ### BEGIN SOLUTION
+    {RIGHT_ROLL}
+    ### END SOLUTION
+"""
+"""Shares are exact and their order is not: what chance allows is known to the last throw."""
+CHECK_OF_SHARES = """
+
+@points(2)
+def test_roll(student, draw):
+    \"\"\"`roll` throws as often as it should.\"\"\"
+    share = float(student.roll(draw.generator()).double().mean())
+    check_that(abs(share - 0.48) < 0.045, "another share")
+"""
+OF_SHARES = """- id: tiny.of_the_right_law
+  edits: [{replace: "< 960", with: "< 1040"}]
+  caught_by: [test_roll]
+  hint: "Who supplies the randomness?"
+- id: tiny.loaded
+  edits: [{replace: "< 960", with: "< 1500"}]
+  caught_by: [test_roll]
+  hint: "Weigh it."
 """
 
 
@@ -92,6 +121,26 @@ def test_the_closest_is_measured_on_right_calls_too(
     assert found.mistakes == ("tiny.never_doubles",)
     assert not found.exact
     assert (found.calls, found.wrong, found.explained, found.spoiled) == (2, 1, 1, 1)
+
+
+def test_a_share_that_chance_explains_names_no_mistake(
+    write_tiny: Write, tmp_path: Path, desk_for: Any, hand_in: HandIn
+) -> None:
+    """A mistake that draws by the right law is not named for a wrong one that lies near its draw; a wrong law is."""
+    folder = write_tiny(tmp_path / "shares")
+    solution = (folder / "tiny.py").read_text(encoding="utf-8") + ROLLED
+    hidden = (folder / "test_hidden.py").read_text(encoding="utf-8").replace("points(5)", "points(3)")
+    hidden = hidden.replace("import builtin,", "import builtin, check_that,") + CHECK_OF_SHARES
+    mistakes = (folder / "mistakes.yml").read_text(encoding="utf-8") + OF_SHARES
+    write_tiny(tmp_path / "shares", tiny__py=solution, test_hidden__py=hidden, mistakes__yml=mistakes)
+    desk = desk_for(folder)
+    named = []
+    for share in (1085, 1480):
+        theirs = f"return (torch.randperm(2000, generator=generator).flip(0) < {share}).long()[:, None]"
+        grade = desk.grade(hand_in(solution.replace(RIGHT_ROLL, theirs)))
+        assert next(result for result in grade.results if result.id == "test_roll").outcome is Outcome.FAILED
+        named.append([found.mistakes for found in diagnoses(grade).values() if found.certain])
+    assert named == [[], [("tiny.loaded",)]]
 
 
 def test_exceptions_and_missing_parts_name_no_mistake(desk: Any, hand_in: HandIn, edited: Edited) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 import sys
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 from types import ModuleType
 
@@ -70,6 +71,8 @@ def test_points_lost_above_are_told_with_their_reason() -> None:
     assert following.Cost(slip, 0, (), 9).fault
     assert following.Cost(slip, 3, (), 0).fault
     assert (fine.fault, bad.fault) == ("", "test_rnn: another number")
+    there_to_catch_it = replace(slip, caught_by=(lost.id,))
+    assert following.Cost(there_to_catch_it, 3, (lost,), 9).fault == ""
     text = following.document([fine, bad], trainings=False)
     assert "2 programs lost 6 points in the part that is wrong, and 4 above it." in text
     assert "| 4 | 9 | test_rnn: another number |" in text
