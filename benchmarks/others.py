@@ -13,6 +13,7 @@ import time
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 BIN = Path(sys.executable).parent
@@ -34,8 +35,6 @@ class Cost:
     wall_s: float
     scores: Mapping[str, float] = field(default_factory=dict)
     """Student -> points."""
-    further_s: float | None = None
-    """CPU seconds of each after the first; None: nobody looked."""
 
     @property
     def each_s(self) -> float:
@@ -43,9 +42,11 @@ class Cost:
         return self.cpu_s / self.count
 
 
-def measured(commands: Iterable[list[str]], cwd: Path, count: int) -> tuple[Cost, str]:
+def measured(
+    commands: Iterable[list[str]], cwd: Path, count: int, extra: Mapping[str, str] = MappingProxyType({})
+) -> tuple[Cost, str]:
     """What some commands cost that grade so many submissions, and what the last one printed."""
-    environment = {**os.environ, "OMP_NUM_THREADS": "1", "PATH": f"{BIN}{os.pathsep}{os.environ['PATH']}"}
+    environment = {**os.environ, **extra, "OMP_NUM_THREADS": "1", "PATH": f"{BIN}{os.pathsep}{os.environ['PATH']}"}
     used, start, said = resource.getrusage(resource.RUSAGE_CHILDREN), time.perf_counter(), ""
     before = used.ru_utime + used.ru_stime
     for command in commands:

@@ -5,7 +5,7 @@
 All figures come from one run and are meant as ratios. Three measurements on a1_rnn:
 
 1. One test function to reaped: fork, jail, load the submission, call it once, judge the answer, end, reap; and the same
-   without any jail or ban.
+   without any jail or ban. As in a class, the first child of a submission compiles its file, the others have the code.
 2. One submission: CPU seconds of judge, zygote and children together, minus the CPU seconds that the same operations
    take when they are replayed from the transcripts in a plain process with one thread (the student's own arithmetic:
    what calls, gradients and training take, without reading the questions and writing the answers).
@@ -121,18 +121,23 @@ def function_ms() -> tuple[float, float]:
     """
     confined, free = choose_layers(Confinement.REQUIRED, survey()), ()
     taken: dict[bool, list[float]] = {True: [], False: []}
+    compiled: dict[bool, bytes] = {}
     with zygote(confined, bans=[assignment().bans]) as jailed, zygote(free, bans=[()]) as bare:
-        for _ in range(FORKS):
-            taken[True].append(one_function_s(jailed, assignment().bans))
-            taken[False].append(one_function_s(bare, ()))
+        for number in range(FORKS):
+            if number % len(assignment().checks) == 0:
+                compiled.clear()  # another submission
+            for inside, process, bans in ((True, jailed, assignment().bans), (False, bare, ())):
+                taken_s, code = one_function_s(process, bans, compiled.get(inside, b""))
+                compiled.setdefault(inside, code)
+                taken[inside].append(taken_s)
     return statistics.median(taken[True]) * 1e3, statistics.median(taken[False]) * 1e3
 
 
-def one_function_s(process: ZygoteProcess, bans: tuple[str, ...]) -> float:
-    """Seconds from the wish for a child to its end."""
+def one_function_s(process: ZygoteProcess, bans: tuple[str, ...], code: bytes) -> tuple[float, bytes]:
+    """Seconds from the wish for a child to its end, and the code of its file; `code`: what another one compiled."""
     found = assignment()
     source = (FOLDER / found.files[0]).read_text(encoding="utf-8")
-    order = Order({found.files[0]: source}, found.module, "float64", 1, bans, (), found.importable)
+    order = Order({found.files[0]: source}, found.module, "float64", 1, bans, (), found.importable, code=code)
     weights = [torch.randn(*shape, dtype=torch.float64) for shape in ((3, 5), (3, 7), (7, 5), (7, 7), (7,), (7,))]
     x, h, w_ih, w_hh, b_ih, b_hh = weights
     expected = torch.tanh(x @ w_ih.T + b_ih + h @ w_hh.T + b_hh)
@@ -141,7 +146,7 @@ def one_function_s(process: ZygoteProcess, bans: tuple[str, ...]) -> float:
     child.wait_loaded()
     same(Session(child).root.rnn_cell(x, h, w_ih, w_hh, b_ih, b_hh), expected)
     child.close()
-    return time.perf_counter() - start
+    return time.perf_counter() - start, child.code or code
 
 
 def settings(ledger: Path) -> Settings:
