@@ -19,7 +19,7 @@ def prove(desk: Desk, rounds: int, only: tuple[str, ...], screen: Screen, *, wri
     chosen = [t for t in trials(desk.assignment, rounds) if not only or t.variant.id in only or t.kind in only]
     if not chosen:
         raise UsageError(f"{desk.assignment.id} has no program called {', '.join(only)}")
-    settings = desk.settings(AUDIT_LEDGER)
+    settings, begun_with = desk.settings(AUDIT_LEDGER), proof.digest(desk.assignment.folder)
     with screen.progress(desk.assignment, len(chosen), desk.missing):
         verdicts = audit(settings, desk.assignment, chosen, desk.workers, screen.advance_audit)
     screen.audit(desk.assignment, verdicts)
@@ -28,6 +28,7 @@ def prove(desk: Desk, rounds: int, only: tuple[str, ...], screen: Screen, *, wri
         calibrated = proof.calibrate(settings, desk.assignment, verdicts, screen.advance_calibration)
         screen.calibration(calibrated)
         fine = fine and not any(each.fault for each in calibrated)
+        _refuse_changed(desk, begun_with)
         path = proof.write(desk.root, desk.assignment, verdicts, calibrated, settings)
         screen.say(f"figures written to {path}")
     return fine
@@ -36,7 +37,7 @@ def prove(desk: Desk, rounds: int, only: tuple[str, ...], screen: Screen, *, wri
 def name(desk: Desk, only: tuple[str, ...], screen: Screen) -> bool:
     """Plant every mistake and random pairs, write how they are named, and return whether all were caught."""
     chosen = [trial for trial in naming_trials(desk.assignment) if not only or trial.variant.id in only]
-    settings = desk.settings(AUDIT_LEDGER)
+    settings, begun_with = desk.settings(AUDIT_LEDGER), proof.digest(desk.assignment.folder)
     with screen.progress(desk.assignment, len(chosen), desk.missing):
         verdicts = audit(settings, desk.assignment, chosen, desk.workers, screen.advance_audit)
     if unclear := unclear_among(verdicts):
@@ -46,5 +47,16 @@ def name(desk: Desk, only: tuple[str, ...], screen: Screen) -> bool:
     found = named_in(verdicts)
     screen.naming(desk.assignment, found)
     if not only:
+        _refuse_changed(desk, begun_with)
         screen.say(f"figures written to {write_naming(desk.root, desk.assignment, found)}")
     return not any(verdict.fault for verdict in verdicts)
+
+
+def _refuse_changed(desk: Desk, begun_with: str) -> None:
+    """Figures hold for the files that were measured. Raises UsageError where these are not the ones that lie there."""
+    folder = desk.assignment.folder
+    if proof.digest(folder) != begun_with:
+        raise UsageError(
+            f"{folder} was changed while it was being measured, so its figures were not written. What was measured is "
+            "kept: run the same command again"
+        )

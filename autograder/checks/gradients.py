@@ -20,6 +20,8 @@ from autograder.checks.pictures import gradient_picture
 from autograder.checks.precision import FLOAT32, FLOAT64, Precision
 from autograder.checks.same import Comparison, same
 
+ALL_CANCEL = 1.0
+"""What rounding is measured by where every gradient is zero (a softmax over one entry): the size of the cotangents."""
 _NAMED = 6
 """Wrong gradients that a message lists by name."""
 
@@ -131,7 +133,7 @@ def _paired(inputs: Sequence[str], found: Gradients, expected: Gradients) -> Ite
 
 
 def _compare(gradients: list[_Gradient], precision: Precision, hint: str) -> Comparison:
-    largest = max((_size(gradient.expected) for gradient in gradients), default=0.0)
+    largest = max((_size(gradient.expected) for gradient in gradients), default=0.0) or ALL_CANCEL
     worst, wrong = Comparison(), dict[str, Difference]()
     for gradient in gradients:
         if gradient.got.shape != gradient.expected.shape:

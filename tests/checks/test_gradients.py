@@ -152,6 +152,18 @@ def test_a_gradient_that_cancels_to_zero_passes(dtype: torch.dtype) -> None:
     assert same_gradients(by_hand, built_in, q, k, bias, draw=draw).margin < 1
 
 
+@BOTH
+def test_where_all_gradients_cancel_rounding_passes(dtype: torch.dtype) -> None:
+    """A softmax over one entry does not depend on it, and by hand its gradient is a few rounding errors, not zero."""
+    tiny = torch.finfo(dtype).eps
+    exact, by_hand = FakeRemote(lambda x: x.softmax(-1)), FakeRemote(lambda x: x.softmax(-1) + tiny * x)
+    draw = stream(dtype)
+    x = draw(4, 1)
+    same_gradients(by_hand, exact, x, draw=draw)
+    with pytest.raises(CheckFailure, match="should be zero and is not"):
+        same_gradients(FakeRemote(lambda x: x.softmax(-1) + (x - x.detach()) * 1e-4), exact, x, draw=draw)
+
+
 def test_none_is_zero() -> None:
     """An input that does not matter may have no gradient or a zero one, and so may all of them."""
     draw = stream()
