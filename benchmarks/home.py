@@ -1,56 +1,149 @@
-"""What a student waits for, with the solution and with the stub of every assignment: the table in docs/performance.md.
+"""What a student waits for: with the solution, half of it, and the stub of every assignment. See docs/performance.md.
 
-    python benchmarks/home.py [ASSIGNMENT ...]
+    python benchmarks/home.py [ASSIGNMENT ...] [--times 3]
 
-`first` is `autograder check` as a command, from an empty prompt to the next one; `again` is a run in watch mode, from
-the save to the report. CPU seconds are those of all processes, since a busy machine makes everything else longer: on
-two cores at rest a first run takes less than its CPU seconds (two processes start at once), and a run in watch mode
-takes them and the 0.12 s in which an editor may write more than once. The best of three.
+`first` is `autograder check` as a command, from an empty prompt to the next one. `again` is a run in watch mode, from
+the save until the checks are shown; `with GPU` goes on to the end of the rehearsal, whose words come after that. CPU
+seconds are those of all processes, since a busy machine makes everything else longer: on two cores at rest a first run
+takes less than its CPU seconds (two processes start at once), and a run in watch mode takes them and the 0.12 s in
+which an editor may write more than once. The best of some runs.
 """
 
 from __future__ import annotations
 
+import argparse
+import io
+import os
 import resource
 import shutil
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Iterable
+from contextlib import redirect_stdout
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
+
+from figures import Figure, write
 
 from autograder.course import load_assignment
 from autograder.home.check import check
+from autograder.home.page import Page
 from autograder.home.process import Process
+from autograder.home.report import Report
 from autograder.home.run import Hands
 from autograder.home.watch import SETTLE_MS
+from autograder.release.handout import section
+from autograder.release.stubs import BEGIN, END, make_stub
 
-ROOT = Path(__file__).parents[1]
-TIMES = 3
+ROOT = Path(__file__).resolve().parent.parent
+FIRST_S, AGAIN_S = 5.0, 1.0
 
 
-def first(folder: Path) -> tuple[float, float]:
-    """CPU and wall seconds of the command."""
+@dataclass(frozen=True, slots=True)
+class Took:
+    """Seconds of some work."""
+
+    cpu: float
+    wall: float
+
+    def __str__(self) -> str:
+        return f"{self.cpu:.2f} | {self.wall:.2f}"
+
+
+def main() -> None:
+    """Measure a kit's folder for each assignment."""
+    ids = sorted(file.parent.name for file in (ROOT / "solutions").glob("*/assignment.yml"))
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("assignments", nargs="*", default=ids)
+    parser.add_argument("--times", type=int, default=3, help="the best of so many runs")
+    parser.add_argument("--figures", type=Path, help="write the figures there, for benchmarks/all.py")
+    options = parser.parse_args()
+    worst: dict[str, Took] = {}
+    print("| | first: CPU s | wall | again: CPU s | wall | with GPU: CPU s | wall |\n|---|---|---|---|---|---|---|")
+    with tempfile.TemporaryDirectory() as place:
+        for state in ("solution", "half", "stub"):
+            desk = made_desk(Path(place) / state, state)
+            for id_ in options.assignments:
+                runs = [(first(desk / id_), *again(desk / id_)) for _ in range(options.times)]
+                best = [least(column) for column in zip(*runs, strict=True)]
+                print(f"| {id_}, {state} | {' | '.join(map(str, best))} |", flush=True)
+                for name, took in zip(("first", "again"), best, strict=False):
+                    worst[name] = most([took, worst.get(name, took)])
+    goals = {"first": FIRST_S, "again": AGAIN_S}
+    for name, took in worst.items():
+        print(f"{name}: at most {took.cpu:.2f} s CPU, {took.wall:.2f} s wall (goal {goals[name]:g} s)")
+    print(f"load average {os.getloadavg()[0]:.1f} on {os.cpu_count()} cores")
+    if options.figures:
+        words = {"first": "the first check of an assignment", "again": "checks again in watch mode"}
+        found = [Figure(words[name], took.cpu, "CPU s", at_most=goals[name]) for name, took in worst.items()]
+        write(options.figures, found)
+
+
+def least(runs: Iterable[Took]) -> Took:
+    """The best of each figure."""
+    return Took(*(min(figures) for figures in zip(*((each.cpu, each.wall) for each in runs), strict=True)))
+
+
+def most(runs: Iterable[Took]) -> Took:
+    """The worst of each figure."""
+    return Took(*(max(figures) for figures in zip(*((each.cpu, each.wall) for each in runs), strict=True)))
+
+
+def made_desk(desk: Path, state: str) -> Path:
+    """A kit's assignments in which everything is written, one half of each, or nothing."""
+    shutil.copytree(ROOT / "assignments", desk)
+    for folder in sorted(desk.iterdir()) if state != "stub" else ():
+        for file in load_assignment(folder, complete=False).files:
+            text = (ROOT / "solutions" / folder.name / file).read_text(encoding="utf-8")
+            if state == "half":
+                text = half(file, text, (folder / "handout.md").read_text(encoding="utf-8"))
+            (folder / file).write_text(text, encoding="utf-8")
+    return desk
+
+
+def half(file: str, solution: str, handout: str) -> str:
+    """The first half of a solution's gaps, and the stub of the others."""
+    written = solution.count(BEGIN) // 2
+    for marker in (BEGIN, END):
+        solution = solution.replace(marker, "#", written)
+    return make_stub(file, solution, partial(section, handout))
+
+
+def first(folder: Path) -> Took:
+    """The command."""
     before, started = resource.getrusage(resource.RUSAGE_CHILDREN), time.monotonic()
     done = subprocess.run(
         [sys.executable, "-m", "autograder.cli", "check"], cwd=folder, capture_output=True, text=True, check=False
     )
     assert done.returncode in (0, 1), done.stderr
     after = resource.getrusage(resource.RUSAGE_CHILDREN)
-    used = after.ru_utime - before.ru_utime + after.ru_stime - before.ru_stime
-    return used, time.monotonic() - started
+    cpu_s = after.ru_utime - before.ru_utime + after.ru_stime - before.ru_stime
+    return Took(cpu_s, time.monotonic() - started)
 
 
-def again(folder: Path) -> tuple[float, float]:
-    """CPU and wall seconds of a run whose process was waiting."""
+def again(folder: Path) -> tuple[Took, Took]:
+    """A run whose process was waiting: until its checks are shown, and to its end."""
     hands = Hands(Process(folder))
     try:
         while (event := hands.process.next_event(600)) is not None and event.kind != "ready":
             assert event.kind != "ended", event
         before, own, started = cpu_s(hands.process.pid), time.process_time(), time.monotonic()
-        check(folder, (), hands, lambda _: None)
-        wall = time.monotonic() - started + SETTLE_MS / 1000
-        return cpu_s(hands.process.pid) - before + time.process_time() - own, wall
+        shown: list[Took] = []
+
+        def took() -> Took:
+            cpu = cpu_s(hands.process.pid) - before + time.process_time() - own
+            return Took(cpu, time.monotonic() - started + SETTLE_MS / 1000)
+
+        def show(report: Report) -> None:
+            with redirect_stdout(io.StringIO()):
+                Page().results(report)
+            shown.append(took())
+
+        check(folder, (), hands, lambda _: None, show=show)
+        return shown[0], took()
     finally:
         hands.close()
 
@@ -59,27 +152,6 @@ def cpu_s(pid: int) -> float:
     """CPU seconds that a process has used so far (Linux)."""
     fields = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()
     return (int(fields[11]) + int(fields[12])) / 100
-
-
-def best(measure: Callable[[Path], tuple[float, float]], folder: Path) -> str:
-    """Its figures as two columns."""
-    runs = [measure(folder) for _ in range(TIMES)]
-    return f"{min(cpu for cpu, _ in runs):.1f} s | {min(wall for _, wall in runs):.1f} s"
-
-
-def main() -> None:
-    """Measure a kit's folder for each assignment."""
-    wanted = sys.argv[1:] or sorted(file.parent.name for file in (ROOT / "solutions").glob("*/assignment.yml"))
-    print("| | first: CPU | wall | again: CPU | wall |\n|---|---|---|---|---|")
-    with tempfile.TemporaryDirectory() as place:
-        for name, source in (("solution", ROOT / "solutions"), ("stub", ROOT / "assignments")):
-            desk = Path(place) / name
-            shutil.copytree(ROOT / "assignments", desk)
-            for folder in sorted(desk.iterdir()):
-                for file in load_assignment(folder, complete=False).files:
-                    shutil.copy(source / folder.name / file, folder / file)
-            for id_ in wanted:
-                print(f"| {id_}, {name} | {best(first, desk / id_)} | {best(again, desk / id_)} |", flush=True)
 
 
 if __name__ == "__main__":

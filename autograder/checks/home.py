@@ -100,12 +100,13 @@ class Desk:
 
     assignment: Assignment
     folder: Path
+    kept: judge.KeptFiles
     work: EarlierWork | None = None
 
     def open_student(self, wish: Wish) -> AtHome:
         """Import the student's files, with what they build on."""
         if self.work is None:
-            self.work = work_beside(self.assignment, self.folder)
+            self.work = work_beside(self.assignment, self.folder, self.kept)
         return open_folder(self.assignment, self.folder, wish, self.work)
 
     def earlier(self) -> tuple[EarlierPart, ...]:
@@ -113,10 +114,10 @@ class Desk:
         return self.work.parts if self.work else ()
 
 
-def home_bench(folder: Path) -> Bench:
-    """Return the bench of `pytest assignments/<id>`."""
+def home_bench(folder: Path, kept: judge.KeptFiles | None = None) -> Bench:
+    """Return the bench of `pytest assignments/<id>`; `kept` has read check files of earlier ones, where it is given."""
     assignment = load_assignment(folder, complete=False)
-    desk = Desk(assignment, folder)
+    desk = Desk(assignment, folder, kept or judge.KeptFiles())
     return Bench(
         assignment=assignment,
         secret=HOME_SECRET,
@@ -129,33 +130,33 @@ def home_bench(folder: Path) -> Bench:
     )
 
 
-def look_ahead(folder: Path) -> None:
+def look_ahead(folder: Path, kept: judge.KeptFiles) -> None:
     """Look up what a run of this folder's checks will need. Nothing of the student's runs; the run itself complains.
 
-    torch's operators for each ban are kept, pytest and the course's own modules are imported.
+    torch's operators for each ban are kept, check files are read, the course's own modules are imported.
     """
     try:
         assignment = load_assignment(folder, complete=False)
-        judge.CheckFiles(assignment)
+        kept.of(assignment)
         for names in {assignment.bans, *(check.bans for check in assignment.checks if check.bans is not None)}:
             _plan(names)
     except AutograderError:
         return
     for used in assignment.builds_on:
-        look_ahead(folder.parent / used.id)
+        look_ahead(folder.parent / used.id, kept)
 
 
-def work_beside(assignment: Assignment, folder: Path) -> EarlierWork:
+def work_beside(assignment: Assignment, folder: Path, kept: judge.KeptFiles) -> EarlierWork:
     """Return what a student's folder finds of earlier assignments beside it, judged by their public checks."""
-    return sum((_work_in(used, folder.parent / used.id) for used in assignment.builds_on), NOTHING_EARLIER)
+    return sum((_work_in(used, folder.parent / used.id, kept) for used in assignment.builds_on), NOTHING_EARLIER)
 
 
-def _work_in(used: BuildsOn, folder: Path) -> EarlierWork:
+def _work_in(used: BuildsOn, folder: Path, kept: judge.KeptFiles) -> EarlierWork:
     where = f"../{used.id}/{used.files[0]}"
     if not (folder / used.files[0]).is_file():
         return earlier.stand_ins_alone(used, f"{where} is not there")
     try:
-        bench = home_bench(folder)
+        bench = home_bench(folder, kept)
     except ConfigurationError as error:  # a file of that folder was changed or lost: no reason to stop this one
         return earlier.stand_ins_alone(
             used, f"the checks beside it cannot be read ({str(error).partition(chr(10))[0]})"
@@ -167,7 +168,8 @@ def _work_in(used: BuildsOn, folder: Path) -> EarlierWork:
         return earlier.stand_ins_alone(used, f"{where} cannot be imported ({error})")
     ids = frozenset(earlier.decisive(bench.assignment, used.parts))
     if ids:  # pytest would complain that there is nothing to run
-        judge.run_checks(replace(bench, wanted=ids, report=lambda result: results.__setitem__(result.id, result)))
+        wanted = replace(bench, wanted=ids, report=lambda result: results.__setitem__(result.id, result))
+        kept.of(bench.assignment).run(wanted)
     work = earlier.judged(used, bench.assignment, results)
     return replace(work, parts=tuple(replace(part, file=where) for part in work.parts))
 

@@ -178,6 +178,20 @@ class CheckFiles:
         return result
 
 
+@dataclass
+class KeptFiles:
+    """Check files that were read before: they are read again where anything that they say, or run, has changed."""
+
+    _read: dict[Path, tuple[Assignment, CheckFiles]] = field(default_factory=dict)
+
+    def of(self, assignment: Assignment) -> CheckFiles:
+        """Return the check files of an assignment as they are."""
+        known = self._read.get(assignment.folder)
+        if known is None or known[0] != assignment:  # each check's digest is of all that it runs
+            known = self._read[assignment.folder] = assignment, CheckFiles(assignment)
+        return known[1]
+
+
 def open_first(bench: Bench) -> dict[Wish, Opened]:
     """Return the worker of the first check, already open. Raises what the import of the submission raises.
 

@@ -19,10 +19,17 @@ from autograder.records import Assignment, Check, Outcome
 
 
 def check(
-    folder: Path, words: Sequence[str], hands: Hands, tell: Tell, *, stop: Callable[[], bool] = lambda: False
+    folder: Path,
+    words: Sequence[str],
+    hands: Hands,
+    tell: Tell,
+    *,
+    stop: Callable[[], bool] = lambda: False,
+    show: Callable[[Report], None] = lambda _: None,
 ) -> Report:
     """Return the report on the assignment in `folder`; `words` choose checks (`-k`), none: all of them.
 
+    `show` is given it as soon as all is known but what a GPU would say: that comes last, and nobody need wait for it.
     Raises UsageError, HomeError; Interrupted as soon as `stop` says that nobody wants the report any more.
     """
     assignment = load_assignment(folder, complete=False)
@@ -32,22 +39,25 @@ def check(
     gaps = tuple(gap for source in sources for gap in source.gaps)
     public = [check for check in assignment.checks if check.public]
     run = Run(assignment, tuple(check.id for check in with_needs(chosen, public, assignment.parts)))
-    if not problems:
+    if can_run := not problems:
         run.complete(folder, hands, tell, stop)
         problems = (run.problem,) if run.problem else ()
-    report = Report(
+    found = Report(
         id=assignment.id,
         title=assignment.title,
         problems=problems,
         lines=() if problems else _lines(run, chosen),
         chosen=tuple(words),
         gaps=gaps,
-        gpu=run.gpu,
         earlier=run.earlier,
         untouched=is_untouched(folder, assignment.files),
         grader_failed=any(result.outcome is Outcome.GRADER_ERROR for result in run.results.values()),
     )
-    return replace(report, next_step=next_step(report, run.results.values()))
+    report = replace(found, next_step=next_step(found, run.results.values()))
+    show(report)
+    if can_run:
+        run.rehearse(hands, tell, stop)
+    return replace(report, gpu=run.gpu)
 
 
 def choose(assignment: Assignment, words: Sequence[str]) -> tuple[Check, ...]:

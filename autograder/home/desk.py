@@ -25,11 +25,17 @@ from autograder.home.watch import Saves
 from autograder.wording import SOURCE
 
 FINE, FAILED, STOPPED = 0, 1, 130
+Show = Callable[[Report], None]
+"""Takes a report that lacks no more than what a GPU would say."""
 
 
 def never() -> bool:
     """Nobody interrupts."""
     return False
+
+
+def nobody(_: Report) -> None:
+    """Nobody waits for a report that is not whole."""
 
 
 def check_here(
@@ -108,11 +114,11 @@ class Desk:
     def check_all(self, folders: Sequence[Path]) -> int:
         """Check one assignment after the other."""
         reports = []
+        many = len(folders) > 1
         for folder in folders:
-            report = self.check(folder)
+            report = self.check(folder, show=partial(self._show, many=many))
             reports.append(report)
-            if not self._as_json:
-                self._show(report, many=len(folders) > 1)
+            self._show_rest(report, many=many)
         if self._as_json:
             sys.stdout.write(json.dumps({"assignments": [report.as_json() for report in reports]}, indent=1) + "\n")
         return exit_code(reports)
@@ -125,7 +131,7 @@ class Desk:
                 while True:
                     seen = digest(folder)
                     try:
-                        self._show_again(folder, self.check(folder, saves.waiting))
+                        self._watched(folder, self.check(folder, saves.waiting, self._show_again))
                     except Interrupted:
                         pass
                     except UsageError as error:  # assignment.yml or the checks are being edited
@@ -135,28 +141,49 @@ class Desk:
             except KeyboardInterrupt:
                 return FINE
 
-    def check(self, folder: Path, stop: Callable[[], bool] = never) -> Report:
-        """Check once and return the report. Raises Interrupted as soon as `stop` says so."""
+    def check(self, folder: Path, stop: Callable[[], bool] = never, show: Show = nobody) -> Report:
+        """Check once and return the report. Raises Interrupted as soon as `stop` says so.
+
+        `show` is given it before a GPU is rehearsed.
+        """
         self.page.wording = wording_of(folder, self._language)
         with self.page.waiting() as waiting:
-            return check(folder, self._words, self._hands, waiting, stop=stop)
+
+            def shown(report: Report) -> None:
+                with waiting.aside():
+                    show(report)
+
+            return check(folder, self._words, self._hands, waiting, stop=stop, show=shown)
 
     def _show(self, report: Report, *, many: bool) -> None:
+        if self._as_json:
+            return
         if many and report.untouched:
             _ = self.page.wording
             self.page.say(f"{report.id}  {_.written(report.title)}: " + _("not begun yet"))
         else:
-            self.page.report(report)
+            self.page.results(report)
+
+    def _show_rest(self, report: Report, *, many: bool) -> None:
+        if self._as_json:
+            return
+        if not (many and report.untouched):
+            self.page.rest(report)
         if many:
             self.page.say("")
 
-    def _show_again(self, folder: Path, report: Report) -> None:
+    def _show_again(self, report: Report) -> None:
+        if not self._as_json:
+            self.page.clear()
+            self.page.results(report)
+        self._hands.prepare()
+
+    def _watched(self, folder: Path, report: Report) -> None:
         if self._as_json:
             sys.stdout.write(json.dumps(report.as_json()) + "\n")
             sys.stdout.flush()
             return
-        self.page.clear()
-        self.page.report(report)
+        self.page.rest(report)
         _ = self.page.wording
         self.page.say("\n" + _("watching %(name)s; ctrl-C ends") % {"name": folder.name}, "dim")
 

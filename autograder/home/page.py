@@ -71,8 +71,8 @@ class Page:
         """Print a sentence."""
         self._console.print(plain(words), style=style)
 
-    def report(self, report: Report) -> None:
-        """Print one assignment's report."""
+    def results(self, report: Report) -> None:
+        """Print one assignment's report as far as it is known before a GPU is rehearsed; `rest` goes on with it."""
         self._console.print(Text.assemble((report.id, "bold"), "  ", plain(self.wording.written(report.title))))
         self._console.print()
         for problem in report.problems:
@@ -90,6 +90,9 @@ class Page:
             self._line(table, line)
         self._print_table(table)
         self._sums(report)
+
+    def rest(self, report: Report) -> None:
+        """Print what a GPU would say, and the next step."""
         if report.gpu is not None:
             self._gpu(report.gpu)
         self._console.print()
@@ -203,6 +206,18 @@ class Waiting:
         """Show other words."""
         if self._status is not None:
             self._status.update(plain(words))
+
+    @contextmanager
+    def aside(self) -> Iterator[None]:
+        """Out of the way inside, where something else is printed."""
+        if self._status is None:
+            yield
+            return
+        self._status.stop()
+        try:
+            yield
+        finally:
+            self._status.start()
 
 
 def _together(parts: Sequence[EarlierPart]) -> list[EarlierPart]:

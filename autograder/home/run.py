@@ -40,21 +40,30 @@ class Hands:
     ahead: Path | None = None
     """The folder that a new process gets ready for, before it is asked."""
     used: bool = False
+    spare: Process | None = None
+    """The one that comes after this."""
 
     def send(self, order: events.Order) -> None:
         """Give an order."""
         self.used = True
         self.process.send(order)
 
+    def prepare(self) -> None:
+        """Let the one that comes after this start, while this one is at work."""
+        if self.spare is None:
+            self.spare = Process(self.ahead)
+
     def renew(self) -> None:
         """Replace a process that has been used."""
         if self.used:
             self.process.close()
-            self.process, self.used = Process(self.ahead), False
+            self.process, self.spare, self.used = self.spare or Process(self.ahead), None, False
 
     def close(self) -> None:
-        """End the process."""
+        """End the processes."""
         self.process.close()
+        if self.spare is not None:
+            self.spare.close()
 
 
 @dataclass
@@ -85,7 +94,7 @@ class Run:
         return bool(self.missing)
 
     def complete(self, folder: Path, hands: Hands, tell: Tell, stop: Callable[[], bool]) -> None:
-        """Fill this in; every round settles at least a check, so it comes to an end.
+        """Go on until all is settled but the rehearsal; every round settles at least a check, so it comes to an end.
 
         Raises HomeError, also for a round that settles none, and Interrupted as soon as `stop` says so.
         """
@@ -94,17 +103,24 @@ class Run:
             tell("starting Python and torch")
             hands.send(events.order(folder, self.wanted, tuple(self.results.values())))
             self.ended = self.lost = False
-            try:
-                self._listen(hands, tell, stop)
-            finally:
-                if not self.ended:  # lost, or busy with what nobody wants any more
-                    hands.renew()
+            self._listen(hands, tell, stop, lambda: not self.left)
             if (missing := self.missing) and len(self.results) == known:
                 raise HomeError(f"the process that runs the checks said nothing of {missing[0]} that can be read.")
 
-    def _listen(self, hands: Hands, tell: Tell, stop: Callable[[], bool]) -> None:
+    def rehearse(self, hands: Hands, tell: Tell, stop: Callable[[], bool]) -> None:
+        """Go on to the end of the order, which is the rehearsal's. Raises Interrupted as soon as `stop` says so."""
+        self._listen(hands, tell, stop, lambda: False)
+
+    def _listen(self, hands: Hands, tell: Tell, stop: Callable[[], bool], enough: Callable[[], bool]) -> None:
+        try:
+            self._take_in(hands, tell, stop, enough)
+        finally:
+            if not self.ended and not enough():  # lost, or busy with what nobody wants any more
+                hands.renew()
+
+    def _take_in(self, hands: Hands, tell: Tell, stop: Callable[[], bool], enough: Callable[[], bool]) -> None:
         heard = time.monotonic()
-        while not self.ended and not self.lost:
+        while not self.ended and not self.lost and not enough():
             if stop():
                 raise Interrupted
             event = hands.process.next_event(0.1)

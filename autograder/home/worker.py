@@ -34,6 +34,7 @@ from autograder.sandbox.uncompiled import keep_compiler_out
 if TYPE_CHECKING:
     from autograder.checks.bench import Bench, Wish
     from autograder.checks.home import AtHome
+    from autograder.checks.judge import KeptFiles
     from autograder.sandbox.remote import LocalTransport
 
 SLOW_IMPORT_S = 2.0
@@ -51,6 +52,7 @@ class Desk:
 
     outside: Outside
     watchdog: Watchdog
+    kept: KeptFiles
 
     def carry_out(self, order: Order) -> None:
         """Run the wanted checks and rehearse their calls; everything is told as it happens."""
@@ -63,10 +65,9 @@ class Desk:
         import torch
 
         from autograder.checks.home import AtHome, home_bench
-        from autograder.checks.judge import run_checks
         from autograder.checks.precision import default_dtype
 
-        bench = home_bench(order.folder)
+        bench = home_bench(order.folder, self.kept)
         earlier_too = bench.assignment.builds_on
         self.watchdog.folder = str(order.folder.parent if earlier_too else order.folder)
         limits = bench.assignment.limits
@@ -95,15 +96,14 @@ class Desk:
             return
         self.watchdog.rest()
         self.outside.tell(events.Imported(bench.earlier()))
-        run_checks(
-            replace(
-                bench,
-                open_student=open_student,
-                report=report,
-                known={result.id: result for result in order.known},
-                wanted=frozenset(order.wanted),
-            )
+        run = replace(
+            bench,
+            open_student=open_student,
+            report=report,
+            known={result.id: result for result in order.known},
+            wanted=frozenset(order.wanted),
         )
+        self.kept.of(bench.assignment).run(run)
         if missing := set(order.wanted) - set(results):
             raise RuntimeError(f"no result of {', '.join(sorted(missing))}\n{self.outside.take_printed()}")
         passed = [(r.id, opened[r.id, r.precision]) for r in results.values() if may_rehearse(r, bench, opened)]
@@ -172,15 +172,15 @@ def serve(outside: Outside, crash: IO[str]) -> None:
     orders: queue.SimpleQueue[bytes] = queue.SimpleQueue()
     threading.Thread(target=_listen, args=(os.fdopen(os.dup(0), "rb"), orders), daemon=True).start()
     _close_in(outside.printed)
-    _prepare()
+    kept = _prepare()
     for name in sys.argv[1:]:
-        importlib.import_module("autograder.checks.home").look_ahead(events.folder_of(name))
+        importlib.import_module("autograder.checks.home").look_ahead(events.folder_of(name), kept)
         outside.take_printed()
     sys.dont_write_bytecode = True  # what is saved twice within a second would be taken for the same
     outside.tell(events.Ready())
     watchdog = Watchdog(outside, crash=crash)
     watchdog.start()
-    desk = Desk(outside, watchdog)
+    desk = Desk(outside, watchdog, kept)
     while True:
         order = events.order_of(orders.get())
         try:
@@ -211,15 +211,18 @@ def _close_in(printed: BinaryIO) -> None:
     os.dup2(printed.fileno(), 2)
 
 
-def _prepare() -> None:
-    """Import what any check needs, before anybody asks."""
+def _prepare() -> KeptFiles:
+    """Import what any check needs, before anybody asks, and return where check files are kept."""
     import torch
 
-    for module in ("autograder.checks.home", "autograder.checks.judge", "autograder.home.gpu"):
+    from autograder.checks.judge import KeptFiles
+
+    for module in ("autograder.checks.home", "autograder.home.gpu"):
         importlib.import_module(module)
     torch.set_num_threads(1)
     surroundings.accommodate()
     keep_compiler_out()
+    return KeptFiles()
 
 
 if __name__ == "__main__":

@@ -22,6 +22,7 @@ from types import CodeType, FrameType, MappingProxyType, ModuleType
 from typing import Any, Self
 
 from autograder.notebooks import guarded
+from autograder.sandbox import rereading
 
 INERT = frozenset({"matplotlib", "seaborn", "plotly", "bokeh", "IPython", "ipywidgets", "tqdm", "wandb", "tensorboard"})
 INERT_PARTS = frozenset({"torch.utils.tensorboard"})
@@ -270,26 +271,29 @@ class Apart:
     names: Iterable[str] = ()
     """Of modules that are in no folder."""
     _mine: dict[str, ModuleType] = field(default_factory=dict)
-    _before: list[tuple[list[str], dict[str, ModuleType]]] = field(default_factory=list)
+    _before: list[tuple[list[str], dict[str, ModuleType], dict[str, Any]]] = field(default_factory=list)
 
     def __enter__(self) -> Self:
-        names = self._names()
+        names, finders = self._names(), {str(folder): rereading.finder(folder) for folder in self.folders}
         others = {name: sys.modules.pop(name) for name in names if name in sys.modules}
-        self._before.append((list(sys.path), others))
+        self._before.append((list(sys.path), others, finders))
         sys.modules.update(self._mine)
-        sys.path[:0] = [str(folder) for folder in self.folders]
-        importlib.invalidate_caches()
+        sys.path[:0] = finders
+        sys.path_importer_cache.update(finders)
         return self
 
     def __exit__(self, *_: object) -> None:
         names = self._names()
-        path, others = self._before.pop()
+        path, others, finders = self._before.pop()
         sys.path[:] = path
+        for each in finders:  # Python makes its own for a path that is still there
+            sys.path_importer_cache.pop(each, None)
         self._mine = {name: sys.modules.pop(name) for name in names if name in sys.modules}
         sys.modules.update(others)
 
     def _names(self) -> set[str]:
-        return {*self.names, *(path.stem for folder in self.folders for path in folder.glob("*.py"))}
+        listed = (name for folder in self.folders if folder.is_dir() for name in os.listdir(folder))
+        return {*self.names, *(name.removesuffix(".py") for name in listed if name.endswith(".py"))}
 
 
 def import_apart(folders: Sequence[Path], module: str) -> ModuleType:

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from autograder.checks.judge import KeptFiles
 from autograder.course import load_assignment
 from autograder.course.language import language_at
 from autograder.errors import ConfigurationError, UsageError
@@ -210,6 +211,58 @@ def test_a_run_that_nobody_wants_ends(desk: Callable[..., Path], hands: Hands, e
     assert check(folder, (), hands, lambda _: None).passed
 
 
+def test_results_are_shown_before_a_gpu_is_rehearsed(desk: Callable[..., Path], hands: Hands, edited: Edited) -> None:
+    """What is shown early is the whole report but for the GPU; where nothing can run, it is shown all the same."""
+    folder, early = desk(edited()), list[Report]()
+    report = check(folder, (), hands, lambda _: None, show=early.append)
+    assert report.gpu is not None
+    assert early == [replace(report, gpu=None)]
+    (folder / "tiny.py").write_text("def f(:\n", encoding="utf-8")
+    assert check(folder, (), hands, lambda _: None, show=early.append) == early[1]
+    (folder / "tiny.py").write_text("raise ValueError\n", encoding="utf-8")
+    assert check(folder, (), hands, lambda _: None, show=early.append) == early[2]
+    assert [len(each.problems) for each in early] == [0, 1, 1]
+
+
+def test_a_save_ends_a_rehearsal_and_the_next_process_is_there(desk: Callable[..., Path], edited: Edited) -> None:
+    """While the rehearsal goes on, the process that comes after it starts, and is the one that is asked next."""
+    folder, saved = desk(edited()), list[Report]()
+    hands = Hands(ahead=folder)
+    try:
+
+        def show(report: Report) -> None:
+            hands.prepare()
+            saved.append(report)
+
+        with pytest.raises(Interrupted):
+            check(folder, (), hands, lambda _: None, stop=lambda: bool(saved), show=show)
+        next_one = hands.process
+        assert (saved[0].passed, hands.used, hands.spare) == (True, False, None)
+        assert check(folder, (), hands, lambda _: None).passed
+        assert hands.process is next_one
+    finally:
+        hands.close()
+
+
+def test_check_files_are_read_again_when_they_change(desk: Callable[..., Path]) -> None:
+    """Those that a waiting process has read are used as long as nothing that they say or run is another."""
+    folder, kept = desk(), KeptFiles()
+    first = kept.of(load_assignment(folder, complete=False))
+    (folder / "tiny.py").write_text("# saved\n", encoding="utf-8")
+    assert kept.of(load_assignment(folder, complete=False)) is first
+    for file, old, new in (
+        ("test_public.py", "same(student.double(x), x + x)", "same(student.double(x), 2 * x)"),
+        ("test_public.py", "Twice is two times.", "Two times."),
+        ("assignment.yml", "title: ", "title: Not "),
+    ):
+        text = (folder / file).read_text(encoding="utf-8")
+        assert old in text
+        (folder / file).write_text(text.replace(old, new), encoding="utf-8")
+        again = kept.of(load_assignment(folder, complete=False))
+        assert again is not first
+        first = again
+
+
 def test_an_import_that_takes_long_is_a_problem(
     local_bench: Any, tiny: Any, edited: Edited, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -259,7 +312,7 @@ def test_a_command_is_not_broken(monkeypatch: pytest.MonkeyPatch, capsys: pytest
     """Words wrap at the terminal's width, a command to copy does not, and it holds plain blanks."""
     monkeypatch.setenv("COLUMNS", "60")
     command = "autograder check a2_lstm_gru -k lstm_cell_gradients"
-    Page().report(Report("a2", "LSTM", next_step=f"Mend `LSTMCell` (lstm_gru.py, line 120), then run `{command}`."))
+    Page().rest(Report("a2", "LSTM", next_step=f"Mend `LSTMCell` (lstm_gru.py, line 120), then run `{command}`."))
     lines = capsys.readouterr().out.splitlines()
     assert any(f"`{command}`." in line for line in lines)
     assert max(map(len, lines)) <= 60
@@ -273,7 +326,8 @@ def test_the_terminal_in_korean(
     report = checked(edited((DOUBLE, "    return 3 * x"), (CELL, "    return x.nothing")))
     page = Page()
     page.wording = replace(wording_in("ko"), own={"`double` doubles.": "`double`은 두 배로 만듭니다."})
-    page.report(report)
+    page.results(report)
+    page.rest(report)
     out = capsys.readouterr().out
     for words in (
         "실패",
@@ -309,7 +363,7 @@ def test_looking_ahead_runs_nothing_of_the_students(desk: Callable[..., Path], t
     from autograder.checks.home import look_ahead
 
     folder = desk(f"from pathlib import Path\nPath({str(tmp_path / 'ran')!r}).touch()\n")
-    look_ahead(folder)
+    look_ahead(folder, KeptFiles())
     (folder / "assignment.yml").write_text("title: [", encoding="utf-8")
-    look_ahead(folder)
+    look_ahead(folder, KeptFiles())
     assert not (tmp_path / "ran").exists()
