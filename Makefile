@@ -30,7 +30,7 @@ pictures: $(DEVELOPER) ## pictures of the demo's pages and of attention -> docs/
 	$(BIN)/python docs/pictures/take.py
 	$(BIN)/python docs/pictures/attention_map.py
 
-bench: $(DEVELOPER) ## measure what grading costs, beside bare computation, nbgrader and otter: ten minutes on two quiet cores
+bench: $(DEVELOPER) ## measure what grading costs, beside bare computation, nbgrader and otter: 13 minutes on two quiet cores
 	$(PIP) --editable '.[instructor,dev,benchmarks]'
 	$(BIN)/python benchmarks/all.py
 

@@ -4,7 +4,7 @@
     .venv/bin/python benchmarks/all.py [--quick] [--only overhead --only warm]
 
 `make bench` does both. Each is a process of its own, whose output passes through here; what they measure stands in
-their first lines. On two quiet cores it takes thirteen minutes; `--quick` takes small numbers, to see that all of them run.
+their first lines. On two quiet cores it takes 13 minutes; `--quick` takes small numbers, to see that all of them run.
 Ratios are of one run each. A benchmark that fails is said in the table, and the others go on.
 """
 
