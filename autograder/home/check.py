@@ -26,10 +26,12 @@ def check(
     *,
     stop: Callable[[], bool] = lambda: False,
     show: Callable[[Report], None] = lambda _: None,
+    rehearse: bool = True,
 ) -> Report:
     """Return the report on the assignment in `folder`; `words` choose checks (`-k`), none: all of them.
 
     `show` is given it as soon as all is known but what a GPU would say: that comes last, and nobody need wait for it.
+    Without `rehearse` nobody does, and the process in `hands` is still busy with it.
     Raises UsageError, HomeError; Interrupted as soon as `stop` says that nobody wants the report any more.
     """
     assignment = load_assignment(folder, complete=False)
@@ -55,7 +57,7 @@ def check(
     )
     report = replace(found, next_step=next_step(found, run.results.values()))
     show(report)
-    if can_run:
+    if can_run and rehearse:
         run.rehearse(hands, tell, stop)
     return replace(report, gpu=run.gpu)
 

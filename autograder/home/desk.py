@@ -80,7 +80,7 @@ def submit_here(here: Path, wanted: str | None, *, anyway: bool, as_json: bool, 
     desk = Desk(Page(), (), language or language_at(here), as_json=as_json)
     report: Report | None = None
     try:
-        report = desk.check(folders[0])
+        report = desk.check(folders[0], rehearse=as_json)  # else nobody sees what a GPU would say
     except HomeError as error:  # our fault, and no reason why nothing could be handed in
         remarks.append(str(error))
     except KeyboardInterrupt:
@@ -141,10 +141,12 @@ class Desk:
             except KeyboardInterrupt:
                 return FINE
 
-    def check(self, folder: Path, stop: Callable[[], bool] = never, show: Show = nobody) -> Report:
+    def check(
+        self, folder: Path, stop: Callable[[], bool] = never, show: Show = nobody, *, rehearse: bool = True
+    ) -> Report:
         """Check once and return the report. Raises Interrupted as soon as `stop` says so.
 
-        `show` is given it before a GPU is rehearsed.
+        `show` is given it before a GPU is rehearsed; without `rehearse` none is, and this was the last check.
         """
         self.page.wording = wording_of(folder, self._language)
         with self.page.waiting() as waiting:
@@ -153,7 +155,7 @@ class Desk:
                 with waiting.aside():
                     show(report)
 
-            return check(folder, self._words, self._hands, waiting, stop=stop, show=shown)
+            return check(folder, self._words, self._hands, waiting, stop=stop, show=shown, rehearse=rehearse)
 
     def _show(self, report: Report, *, many: bool) -> None:
         if self._as_json:

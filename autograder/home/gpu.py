@@ -10,6 +10,7 @@ nothing about a GPU: not testable here.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -32,6 +33,8 @@ from autograder.sandbox.devices import MISMATCH
 from autograder.sandbox.remote import Exchange, LocalTransport
 from autograder.sandbox.worker import Executor
 
+LONGEST_S = 2.0
+"""CPU seconds after which a check is given up: a loop over thousands of rows shows all it can show at its first."""
 WORDS = "on a GPU this line fails: one of its tensors lies on the CPU."
 MADE_AT = "on a GPU this line fails: one of its tensors lies on the CPU, where line {} made it."
 ANSWERED = "on a GPU the answer lies on the CPU all the same: this line makes it there."
@@ -91,6 +94,8 @@ class _Theatre:
         """Where a tensor was left on the CPU; else whether all questions could be asked. Raises Unplayable."""
         mode, origins = self.around
         origins.forget()
+        if isinstance(mode, Stage):
+            mode.until = time.process_time() + LONGEST_S
         try:
             with self.desk.guard(), _without_cuda():
                 _Rehearsal(mode, origins, self.there, self.desk.executor).play(transcript)

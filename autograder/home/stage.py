@@ -8,6 +8,8 @@ may be indexed from the CPU. What cannot be played here raises whatever it likes
 
 from __future__ import annotations
 
+import math
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cache
 from types import MappingProxyType
@@ -76,6 +78,10 @@ class OnStage(Tensor):
         return play(operator, args, kwargs or {})
 
 
+class TooLong(BaseException):
+    """What is played has had its time. Not an Exception: a student's code may pass over those."""
+
+
 class Stage(FakeTensorMode):  # type: ignore[no-untyped-call]
     """The surroundings in which something can be made on the GPU. torch starts no CUDA in what it takes for fakes.
 
@@ -85,6 +91,8 @@ class Stage(FakeTensorMode):  # type: ignore[no-untyped-call]
     def __init__(self, folder: str = "") -> None:
         super().__init__(allow_non_fake_inputs=True)
         self.origins = Origins(folder)
+        self.until = math.inf
+        """CPU seconds of this process from which on TooLong is raised."""
 
     def __torch_dispatch__(
         self, operator: Any, types: object, args: Sequence[Any] = (), kwargs: Mapping[str, Any] | None = None
@@ -93,6 +101,8 @@ class Stage(FakeTensorMode):  # type: ignore[no-untyped-call]
         if _is_composite(operator):
             with self:
                 return operator.decompose(*args, **(kwargs or {}))
+        if time.process_time() > self.until:
+            raise TooLong
         kwargs = kwargs or {}
         answer = play(operator, args, kwargs)
         here = [tensor for tensor in _tensors((answer,)) if not isinstance(tensor, OnStage)]

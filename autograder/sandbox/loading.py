@@ -271,24 +271,20 @@ class Apart:
     names: Iterable[str] = ()
     """Of modules that are in no folder."""
     _mine: dict[str, ModuleType] = field(default_factory=dict)
-    _before: list[tuple[list[str], dict[str, ModuleType], dict[str, Any]]] = field(default_factory=list)
+    _before: list[tuple[list[str], dict[str, ModuleType]]] = field(default_factory=list)
 
     def __enter__(self) -> Self:
-        names, finders = self._names(), {str(folder): rereading.finder(folder) for folder in self.folders}
-        others = {name: sys.modules.pop(name) for name in names if name in sys.modules}
-        self._before.append((list(sys.path), others, finders))
+        others = {name: sys.modules.pop(name) for name in self._names() if name in sys.modules}
+        self._before.append((list(sys.path), others))
         sys.modules.update(self._mine)
-        sys.path[:0] = finders
-        sys.path_importer_cache.update(finders)
+        sys.path[:0] = [str(folder) for folder in self.folders]
+        rereading.watch(self.folders)
         return self
 
     def __exit__(self, *_: object) -> None:
-        names = self._names()
-        path, others, finders = self._before.pop()
-        sys.path[:] = path
-        for each in finders:  # Python makes its own for a path that is still there
-            sys.path_importer_cache.pop(each, None)
-        self._mine = {name: sys.modules.pop(name) for name in names if name in sys.modules}
+        sys.path[:], others = self._before.pop()
+        rereading.forget(folder for folder in self.folders if str(folder) not in sys.path)
+        self._mine = {name: sys.modules.pop(name) for name in self._names() if name in sys.modules}
         sys.modules.update(others)
 
     def _names(self) -> set[str]:

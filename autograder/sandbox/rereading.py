@@ -6,6 +6,8 @@ student what they wrote before.
 
 from __future__ import annotations
 
+import sys
+from collections.abc import Iterable
 from functools import lru_cache
 from importlib.machinery import (
     BYTECODE_SUFFIXES,
@@ -29,10 +31,18 @@ class CompiledOnce(SourceFileLoader):
         return _code(self.get_data(path), path)
 
 
-def finder(folder: Path) -> FileFinder:
-    """Return what finds in a folder all that Python finds there."""
+def watch(folders: Iterable[Path]) -> None:
+    """Import from folders as they are from now on, also what appears in them; all else is found as Python finds it."""
     extensions, sources = (ExtensionFileLoader, EXTENSION_SUFFIXES), (CompiledOnce, SOURCE_SUFFIXES)
-    return FileFinder(str(folder), extensions, sources, (SourcelessFileLoader, BYTECODE_SUFFIXES))
+    for path in map(str, folders):
+        found = FileFinder(path, extensions, sources, (SourcelessFileLoader, BYTECODE_SUFFIXES))
+        sys.path_importer_cache[path] = found
+
+
+def forget(folders: Iterable[Path]) -> None:
+    """Leave folders to Python again."""
+    for path in map(str, folders):
+        sys.path_importer_cache.pop(path, None)
 
 
 @lru_cache(maxsize=64)

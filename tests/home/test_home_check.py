@@ -224,6 +224,16 @@ def test_results_are_shown_before_a_gpu_is_rehearsed(desk: Callable[..., Path], 
     assert [len(each.problems) for each in early] == [0, 1, 1]
 
 
+def test_who_hands_in_waits_for_no_gpu(desk: Callable[..., Path], edited: Edited) -> None:
+    """`submit` says nothing of a GPU, so the results are enough."""
+    hands = Hands()
+    try:
+        report = check(desk(edited()), (), hands, lambda _: None, rehearse=False)
+    finally:
+        hands.close()
+    assert (report.passed, report.gpu) == (True, None)
+
+
 def test_a_save_ends_a_rehearsal_and_the_next_process_is_there(desk: Callable[..., Path], edited: Edited) -> None:
     """While the rehearsal goes on, the process that comes after it starts, and is the one that is asked next."""
     folder, saved = desk(edited()), list[Report]()

@@ -89,6 +89,14 @@ def slopes(x):
 def unknown(x):
     return torch.ops.aten._fused_dropout(x, 0.5)[0] if x.is_cuda else x
 
+def slow(x):
+    for number in range(10**5 if x.is_cuda else 1):
+        try:
+            y = x + number
+        except Exception:
+            y = x
+    return y
+
 def raises(x):
     raise ValueError("as it should")
 
@@ -257,6 +265,12 @@ def test_inference_mode_is_no_finding(rehearsed: Callable[[Asks], Gpu]) -> None:
 def test_what_neither_can_play_is_not_testable(rehearsed: Callable[[Asks], Gpu]) -> None:
     """Gradients within a call need the GPU's own threads: that is nobody's fault."""
     assert rehearsed(lambda student, x: student.slopes(x)) == Gpu(untested=("test",))
+
+
+def test_a_call_without_end_is_given_up(rehearsed: Callable[[Asks], Gpu], monkeypatch: pytest.MonkeyPatch) -> None:
+    """A loop over very many rows is not testable, though it passes over every exception."""
+    monkeypatch.setattr("autograder.home.gpu.LONGEST_S", 0.2)
+    assert rehearsed(lambda student, x: student.slow(x)) == Gpu(untested=("test",))
 
 
 @pytest.mark.parametrize("kind", ["LSTM", "GRU"])
