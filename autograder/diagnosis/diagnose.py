@@ -2,7 +2,7 @@
 
 The transcript of a failed check is asked again, of every mistake of the catalogue. One that gives the student's own
 answers, right and wrong ones alike, names the mistake, however the student's code is written. If none does, pairs are
-tried; if none of these does either, the closest is kept, for the TA.
+tried; if none of these does either, the closest is kept, for the TA, if it is a lead.
 """
 
 from __future__ import annotations
@@ -30,6 +30,8 @@ EQUAL_IN_SINGLE = 1e-4
 """The same for a submission that computes in float32 whatever it is given."""
 SINGLES_S, PAIRS_S = 8.0, 2.0
 """CPU seconds for single mistakes and for pairs, for each submission: where all is wrong, a diagnosis says little."""
+LEAD = 2 / 3
+"""A mistake that gives no wrong answer is a lead where no more than this part of what is wrong stays unexplained."""
 CANDIDATES = 24
 """Mistakes that are paired with each other: those that explain most by themselves."""
 
@@ -142,7 +144,7 @@ class _Trial:
         if not self._wrong:
             return None
         touching = dict(self._touching(until))
-        ranked = sorted(touching, key=lambda id_: self._unexplained(touching[id_]))
+        ranked = sorted(touching, key=lambda id_: (self._as_far(touching[id_]), self._unexplained(touching[id_])))
         for first, second in _in_order_of_promise(ranked[:CANDIDATES], self._clashes(touching)):
             try:
                 if self._replay((first, second), EQUAL, until=until)[-1].distance <= EQUAL:
@@ -152,13 +154,15 @@ class _Trial:
         if not ranked:
             return None
         closest = touching[ranked[0]]
-        if self._unexplained(closest) > self._unexplained(self._right):
-            return None
         wrong = [gap.distance > EQUAL for gap in closest]
+        explained = sum(not wrong[number] for number in self._wrong)
+        most = 1.0 if explained else LEAD
+        if self._unexplained(closest) > most * self._unexplained(self._right):
+            return None
         return replace(
             self._diagnosis((ranked[0],)),
             distance=max(min(gap.distance, FARTHEST) for gap in closest),
-            explained=sum(not wrong[number] for number in self._wrong),
+            explained=explained,
             spoiled=sum(wrong) - sum(wrong[number] for number in self._wrong),
         )
 
@@ -170,6 +174,10 @@ class _Trial:
                     yield id_, found
             except _TimeIsUpError:
                 return
+
+    def _as_far(self, found: Sequence[Gap]) -> bool:
+        """Whether answers lie exactly as far away as right ones: what changed in them lies beneath something else."""
+        return all(gap.distance == right.distance for gap, right in zip(found, self._right, strict=True))
 
     def _clashes(self, touching: Mapping[str, list[Gap]]) -> Callable[[str, str], int]:
         """How many answers speak against a pair: one of both leaves them alone, the other does not give them."""

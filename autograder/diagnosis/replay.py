@@ -124,11 +124,13 @@ class Gap:
     distance: float
     literal: bool = True
     """Whether both drew the same random numbers where only their law counts."""
+    said: int = 0
+    """Tells the module's answer from others that lie as far away."""
     drawn: Mapping[str, Any] | None = field(default=None, compare=False, repr=False)
     """The module's own answer where it drew one from a generator that the question brought."""
 
 
-SAME, NOTHING = Gap(0.0), Gap(math.inf, literal=False)
+NOTHING = Gap(math.inf, literal=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,14 +176,14 @@ def _difference(asked: Asked, playing: _Playing) -> Gap:
         if frame == asked.frame:  # most mistakes leave most answers as they are, to the last bit
             for each in asked.stayed:
                 playing.known.pair(each, each)
-            return SAME
+            return Gap(0.0, said=hash(frame))
         answer = wire.unpack(frame, Placeholders())
     except WireError:  # an object is asked for that this module's answers did not contain
         return NOTHING
     found = agreement(asked.operation, asked.answer, answer, asked.terms)
     for theirs, ours in found.pairs:
         playing.known.pair(theirs, ours)
-    return Gap(found.distance, found.literal, answer if asked.drawn else None)
+    return Gap(found.distance, found.literal, hash(frame), answer if asked.drawn else None)
 
 
 class _Playing:

@@ -69,6 +69,52 @@ OF_SHARES = """- id: tiny.of_the_right_law
 """
 
 
+TWO = """
+
+def two(x):
+    \"\"\"Return x once and twice.\"\"\"
+    ### BEGIN SOLUTION
+    once = x
+    twice = x + x
+    return once, twice
+    ### END SOLUTION
+"""
+CHECK_OF_TWO = """
+
+@points(2)
+def test_two(student, reference, draw):
+    \"\"\"`two` returns both.\"\"\"
+    x = draw(3)
+    same(list(student.two(x)), list(reference.two(x)))
+"""
+OF_TWO = """- id: tiny.once_too_much
+  edits: [{replace: "once = x", with: "once = x + x"}]
+  caught_by: [test_two]
+  hint: "Once."
+- id: tiny.twice_too_much
+  edits: [{replace: "twice = x + x", with: "twice = 2.5 * x"}]
+  caught_by: [test_two]
+  hint: "Twice."
+"""
+
+
+def longer(write_tiny: Write, root: Path, part: str, check: str, mistakes: str) -> Path:
+    """The tiny assignment with one more function, a check of it for two points, and mistakes in it."""
+    folder = write_tiny(root)
+    read = {file.name: file.read_text(encoding="utf-8") for file in folder.iterdir()}
+    hidden = (
+        read["test_hidden.py"]
+        .replace("points(5)", "points(3)")
+        .replace("import builtin,", "import builtin, check_that,")
+    )
+    return write_tiny(
+        root,
+        tiny__py=read["tiny.py"] + part,
+        test_hidden__py=hidden + check,
+        mistakes__yml=read["mistakes.yml"] + mistakes,
+    )
+
+
 def diagnoses(grade: Grade) -> dict[str, Diagnosis]:
     """Check -> diagnosis, of the checks that have one."""
     return {result.id: result.diagnosis for result in grade.results if result.diagnosis}
@@ -127,13 +173,8 @@ def test_a_share_that_chance_explains_names_no_mistake(
     write_tiny: Write, tmp_path: Path, desk_for: Any, hand_in: HandIn
 ) -> None:
     """A mistake that draws by the right law is not named for a wrong one that lies near its draw; a wrong law is."""
-    folder = write_tiny(tmp_path / "shares")
-    solution = (folder / "tiny.py").read_text(encoding="utf-8") + ROLLED
-    hidden = (folder / "test_hidden.py").read_text(encoding="utf-8").replace("points(5)", "points(3)")
-    hidden = hidden.replace("import builtin,", "import builtin, check_that,") + CHECK_OF_SHARES
-    mistakes = (folder / "mistakes.yml").read_text(encoding="utf-8") + OF_SHARES
-    write_tiny(tmp_path / "shares", tiny__py=solution, test_hidden__py=hidden, mistakes__yml=mistakes)
-    desk = desk_for(folder)
+    desk = desk_for(longer(write_tiny, tmp_path / "shares", ROLLED, CHECK_OF_SHARES, OF_SHARES))
+    solution = (tmp_path / "shares" / "solutions" / "t1_tiny" / "tiny.py").read_text(encoding="utf-8")
     named = []
     for share in (1085, 1480):
         theirs = f"return (torch.randperm(2000, generator=generator).flip(0) < {share}).long()[:, None]"
@@ -161,6 +202,29 @@ def test_two_mistakes_in_one_line_are_named_together(cells: Any, hand_in: HandIn
     found = diagnoses(cells.grade(hand_in(edited((RIGHT_CELL, slip)))))["test_rnn_cell"]
     assert found.distance == 0
     assert set(found.mistakes) == {"tiny.no_tanh", "tiny.no_bias"}
+
+
+def test_a_mistake_that_alone_comes_no_nearer_is_found_in_a_pair(
+    write_tiny: Write, tmp_path: Path, desk_for: Any, hand_in: HandIn
+) -> None:
+    """What it changes lies beneath the largest difference, which is the other one's: its answers tell, not how far."""
+    folder = longer(write_tiny, tmp_path / "pair", TWO, CHECK_OF_TWO, OF_TWO)
+    theirs = (folder / "tiny.py").read_text(encoding="utf-8").replace("once = x\n", "once = 2 * x\n")
+    theirs = theirs.replace("twice = x + x", "twice = 5 * x / 2")
+    found = diagnoses(desk_for(folder).grade(hand_in(theirs)))["test_two"]
+    assert found.certain
+    assert set(found.mistakes) == {"tiny.once_too_much", "tiny.twice_too_much"}
+
+
+def test_what_is_hardly_nearer_is_no_lead(write_tiny: Write, tmp_path: Path, desk_for: Any, hand_in: HandIn) -> None:
+    """A mistake that explains next to nothing of what is wrong would only send whoever grades the wrong way."""
+    folder = longer(write_tiny, tmp_path / "lead", TWO, CHECK_OF_TWO, OF_TWO)
+    right = (folder / "tiny.py").read_text(encoding="utf-8")
+    desk = desk_for(folder)
+    near = right.replace("once = x\n", "once = 1.9 * x\n")
+    assert diagnoses(desk.grade(hand_in(near)))["test_two"].mistakes == ("tiny.once_too_much",)
+    far = right.replace("once = x\n", "once = 1.3 * x - 9\n")
+    assert "test_two" not in diagnoses(desk.grade(hand_in(far)))
 
 
 def test_two_that_answer_alike_are_both_listed(cells: Any, hand_in: HandIn, edited: Edited) -> None:
