@@ -45,6 +45,9 @@ ADVICE: Mapping[str, str] = MappingProxyType(
 """Name of an exception -> what a student may not know about where their code runs."""
 WORDS_OF_AN_ERROR = 300
 ON_A_GPU = "On a GPU this line fails: one of its tensors lies on the CPU."
+LENGTHS = re.compile(r"'lengths' argument should be a 1D CPU int64 tensor")
+"""What `pack_padded_sequence` says: the one place where a tensor has to be on the CPU."""
+LENGTHS_ON_A_GPU = "On a GPU this line fails: packing takes its lengths from the CPU, `lengths.cpu()`."
 BESIDE_ITS_NEIGHBOURS = (
     "A new tensor belongs where its neighbours are: `device=x.device`, `x.new_zeros(...)`, `torch.zeros_like(x)`; a "
     "constant of a module belongs in a buffer."
@@ -65,6 +68,8 @@ def finding_of_exception(error: StudentError) -> Finding:
     if name == "BannedCall" and REFUSAL.fullmatch(error.message):
         return Finding("banned", error.message, error.where)
     if is_device_mistake(error):
+        if LENGTHS.search(error.message):
+            return Finding("exception", LENGTHS_ON_A_GPU, error.where, detail=str(error))
         return Finding("exception", ON_A_GPU, error.where, BESIDE_ITS_NEIGHBOURS, detail=str(error))
     words = f"Your code raised {name}. {ADVICE.get(name, '')}".rstrip()
     return Finding("exception", words, error.where, detail=str(error))

@@ -21,7 +21,7 @@ import torch
 from torch import Tensor, nn
 from torch._subclasses.fake_tensor import FakeTensorMode
 
-from autograder.checks.exceptions import BESIDE_ITS_NEIGHBOURS
+from autograder.checks.exceptions import BESIDE_ITS_NEIGHBOURS, LENGTHS
 from autograder.errors import WireError
 from autograder.home.asked import Asked
 from autograder.home.origins import ON_PURPOSE, Line, Origins
@@ -37,6 +37,7 @@ LONGEST_S = 2.0
 """CPU seconds after which a check is given up: a loop over thousands of rows shows all it can show at its first."""
 WORDS = "on a GPU this line fails: one of its tensors lies on the CPU."
 MADE_AT = "on a GPU this line fails: one of its tensors lies on the CPU, where line {} made it."
+PACKED = "on a GPU this line fails: packing takes its lengths from the CPU, `lengths.cpu()`."
 ANSWERED = "on a GPU the answer lies on the CPU all the same: this line makes it there."
 
 
@@ -138,6 +139,8 @@ def _finding(error: BaseException, folder: str, origins: Origins) -> Problem | N
     if not described["frames"] or not MISMATCH.search(described["message"]):
         return None
     file, line, function = described["frames"][-1]
+    if LENGTHS.search(described["message"]):
+        return Problem(file, line, PACKED, detail=f"in {function}")
     left = error.left if isinstance(error, TwoDevices) else ()
     made = {origin.number for tensor in left if (origin := origins.of(tensor)) and origin.file == file} - {line}
     words = MADE_AT.format(*made) if len(made) == 1 else WORDS

@@ -28,6 +28,7 @@ AT_HOME = (
     ),
     N_("not written yet: {raw}"),
     N_("on a GPU this line fails: one of its tensors lies on the CPU."),
+    N_("on a GPU this line fails: packing takes its lengths from the CPU, `lengths.cpu()`."),
     N_("on a GPU this line fails: one of its tensors lies on the CPU, where line {n} made it."),
     N_("on a GPU the answer lies on the CPU all the same: this line makes it there."),
     # --- earlier work (records/results.py)

@@ -194,6 +194,7 @@ SENTENCES = (
     N_("A function must return its answer, and not end the program."),
     N_("There is no screen when it is graded: leave windows out."),
     N_("On a GPU this line fails: one of its tensors lies on the CPU."),
+    N_("On a GPU this line fails: packing takes its lengths from the CPU, `lengths.cpu()`."),
     N_(
         "A new tensor belongs where its neighbours are: `device=x.device`, `x.new_zeros(...)`, `torch.zeros_like(x)`; "
         "a constant of a module belongs in a buffer."

@@ -76,6 +76,15 @@ def test_a_tensor_left_on_the_cpu_fails_at_its_line(local_bench: Local, tiny: As
     assert "device=x.device" in result.finding.hint
 
 
+def test_lengths_for_packing_belong_on_the_cpu(local_bench: Local, tiny: Assignment, edited: Any) -> None:
+    """The one tensor that must not lie with its neighbours is not said to be on the CPU."""
+    complaint = "'lengths' argument should be a 1D CPU int64 tensor, but got 1D cuda:0 Long tensor"
+    result = cases(on_a_device(local_bench(tiny)[0], edited, local_bench, complaint)[0], doubles)
+    assert result.finding is not None
+    assert "packing takes its lengths from the CPU" in result.finding.message
+    assert "device=x.device" not in result.finding.hint
+
+
 def test_what_only_a_device_does_otherwise_costs_nothing(local_bench: Local, tiny: Assignment, edited: Any) -> None:
     """Any other failure is tried on the CPU, whose answer counts."""
     bench, opened = on_a_device(local_bench(tiny)[0], edited, local_bench, "an operator that CUDA does not have")

@@ -424,6 +424,12 @@ def test_what_stays_behind_is_named_with_its_line(rehearsed: Rehearsed, name: st
     assert not gpu.ready
 
 
+def test_lengths_for_packing_belong_on_the_cpu(rehearsed: Rehearsed) -> None:
+    """The one tensor that must not lie with its neighbours is not said to be on the CPU."""
+    (found,) = rehearsed(HEAD + WRONG, "PacksLengthsThere").findings
+    assert "packing takes its lengths from the CPU" in found.message
+
+
 def test_the_numbers_are_those_of_the_cpu(rehearsed: Rehearsed) -> None:
     """Which way code goes there is decided by what is true: a branch that nobody takes costs nothing."""
     source = HEAD + (
