@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping
-from contextlib import ExitStack
+from contextlib import AbstractContextManager, ExitStack, nullcontext
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -27,6 +27,7 @@ from autograder.records import Check, CheckResult, Evidence, Finding, Outcome, P
 from autograder.sandbox.devices import CPU
 from autograder.sandbox.faults import ChildEnded, printable
 from autograder.sandbox.remote import Call, Exchange, Remote, Trained
+from autograder.sandbox.room import bounded
 
 Function = Callable[[Mapping[str, Any]], None]
 """A check's test function with its parametrised arguments filled in; takes the fixtures."""
@@ -156,7 +157,7 @@ class CheckRun:
             "draw": lambda: Draw(key, torch.float64),
             "dataset": lambda: bench.dataset,
         }
-        with default_dtype(torch.float64), ExitStack() as open_:
+        with default_dtype(torch.float64), self._room(), ExitStack() as open_:
 
             def student() -> Any:
                 wish = replace(wish_for(bench, check, self.stand_ins, device=CPU), seed=0)  # nothing secret goes there
@@ -207,15 +208,19 @@ class CheckRun:
     def _call(
         self, function: Function, case_id: str, precision: Precision, student: Opened, reference: Opened | None
     ) -> None:
-        function(
-            {
-                "student": student.session.root,
-                "reference": fixture_of(reference),
-                "draw": Draw(self._key(case_id), precision.dtype),
-                "device": self.bench.device,
-                "dataset": self.bench.dataset,
-            }
-        )
+        fixtures = {
+            "student": student.session.root,
+            "reference": fixture_of(reference),
+            "draw": Draw(self._key(case_id), precision.dtype),
+            "device": self.bench.device,
+            "dataset": self.bench.dataset,
+        }
+        with self._room():
+            function(fixtures)
+
+    def _room(self) -> AbstractContextManager[None]:
+        """The memory for what a check computes in the judge; at home it is the student's own."""
+        return bounded(self.bench.assignment.limits.memory_mb) if self.bench.open_reference else nullcontext()
 
     def _key(self, case_id: str) -> bytes:
         """Of all that a case draws."""

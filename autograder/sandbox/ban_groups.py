@@ -57,12 +57,15 @@ GROUPS: Mapping[str, Group] = MappingProxyType({
     "recurrent": _RNN | _LSTM | _GRU | Group(("*rnn*",)),
     "attention": _ATTENTION,
     # attention with the identity as values is a softmax
-    "softmax": Group(("*softmax*",), (), "write it yourself with torch.exp") | _ATTENTION,
+    "softmax": Group(
+        ("*softmax*",), ("torch.distributions.transforms:SoftmaxTransform._call",), "write it yourself with torch.exp"
+    ) | _ATTENTION,
     # all of these can be told to normalise the last axis; oneDNN tensors have a layer norm that is no operator
     "layer_norm": Group(
         ("*layer_norm*", "*group_norm*", "*instance_norm*", "*rms_norm*", "*batch_norm*", "*to_mkldnn*",
-         "mkldnn_reorder*"), (), "write it yourself with a mean and a variance"),
-    "gelu": Group(("gelu*",), (), "write it yourself with torch.erf"),
+         "mkldnn_reorder*"), ("torch._refs:_normalize",), "write it yourself with a mean and a variance"),
+    # oneDNN's layers run the activation that they are told to
+    "gelu": Group(("gelu*", "*_pointwise*"), (), "write it yourself with torch.erf"),
     "cross_entropy": Group(
         ("cross_entropy*", "*linear_cross_entropy*", "nll_loss*"), ("torch.nn.functional:linear_cross_entropy",),
         "write it yourself with torch.log_softmax"),
