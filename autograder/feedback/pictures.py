@@ -24,6 +24,8 @@ MOST_CELLS = 48
 DIFFERS = "where they differ"
 TINY = 1e-6
 """What is smaller than this part of the largest value is rounding."""
+UNSEEN = 1e-4
+"""No two shades differ by so small a part of the largest value, and three digits are kept of each."""
 
 Words = Callable[[str], str]
 
@@ -44,8 +46,9 @@ def drawing_of(picture: Picture, said: Words) -> Drawing | None:
     if len(matrices) == 2 and _shape(matrices[0]) == _shape(matrices[1]):
         apart = [[_apart(*pair) for pair in zip(*rows, strict=True)] for rows in zip(*matrices, strict=True)]
         most = max((value for row in apart for value in row if value < LARGEST), default=0.0)
-        if most > TINY * max(map(abs, finite)) or any(value >= LARGEST for row in apart for value in row):
-            named.append((said(DIFFERS), apart, _difference(most), True))
+        if most > UNSEEN * max(map(abs, finite)) or any(value >= LARGEST for row in apart for value in row):
+            by = f" (≤ {short(most)})" if most < LARGEST and most else ""  # its shades are for it alone
+            named.append((said(DIFFERS) + by, apart, _difference(most), True))
     maps = tuple(_map(*each, picture) for each in named)
     return Drawing(
         title=clipped(_titled(picture.title, said), LONGEST_NAME),

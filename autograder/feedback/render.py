@@ -11,7 +11,7 @@ import jinja2
 from markupsafe import Markup
 
 from autograder.feedback.class_view import ClassPage
-from autograder.feedback.text import ticked, visible
+from autograder.feedback.text import joints, ticked, visible
 from autograder.feedback.view import SubmissionPage
 from autograder.wording import wording_in
 
@@ -79,5 +79,5 @@ def _environment(language: str) -> jinja2.Environment:
     )
     catalogue = wording_in(language).catalogue
     environment.install_gettext_translations(catalogue, newstyle=True)  # type: ignore[attr-defined] # the extension's
-    environment.filters |= {"ticked": ticked, "visible": visible}
+    environment.filters |= {"joints": joints, "ticked": ticked, "visible": visible}
     return environment

@@ -8,6 +8,7 @@ import unicodedata
 MOST_MARKS = 4
 """Accents on one letter; more climb over the lines above."""
 
+_JOINT = re.compile(r"(?<=_)(?=\w)|(?<=\.)(?=[A-Za-z])|(?<=[a-z0-9])(?=[A-Z])")
 _TICKED = re.compile(r"`([^`\n]+)`")
 
 
@@ -27,6 +28,11 @@ def clipped(text: str, most: int) -> str:
     if len(text) <= most and len(shown) <= 2 * most:
         return shown
     return f"{shown[: 2 * most]}… (cut: {len(text):,} characters)"
+
+
+def joints(text: str) -> tuple[str, ...]:
+    """`text` in pieces between which a name may go on in the next line: `Attn`, `Decoder.`, `step`."""
+    return tuple(_JOINT.split(text))
 
 
 def ticked(text: str) -> tuple[tuple[bool, str], ...]:

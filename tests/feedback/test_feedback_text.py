@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from autograder.feedback.text import clipped, ticked, visible
+from autograder.feedback.text import clipped, joints, ticked, visible
 
 
 @pytest.mark.parametrize(
@@ -54,3 +54,11 @@ def test_code_stands_between_backticks() -> None:
     """Titles and hints come in pieces of words and code; a lone backtick is a character."""
     assert ticked("`RNN` runs `cell`.") == ((True, "RNN"), (False, " runs "), (True, "cell"), (False, "."))
     assert ticked("a ` b") == ((False, "a ` b"),)
+
+
+def test_a_name_breaks_at_its_joints() -> None:
+    """Behind underscores and dots and before capitals, never within a word; the pieces are the whole name."""
+    name = "2.1 AttnDecoder.step, masked_softmax"
+    assert joints(name) == ("2.1 Attn", "Decoder.", "step, masked_", "softmax")
+    assert "".join(joints(name)) == name
+    assert joints("LSTM") == ("LSTM",)
