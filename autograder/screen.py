@@ -246,9 +246,13 @@ def click_echo(text: str) -> None:
 
 
 def _row(grade: Grade) -> tuple[str, ...]:
-    counts = {outcome: sum(r.outcome is outcome for r in grade.results) for outcome in Outcome}
-    words = ", ".join(f"{count} {LETTERS[outcome]}" for outcome, count in counts.items() if count)
-    first = next((r for r in grade.results if r.outcome not in (Outcome.PASSED, Outcome.SKIPPED)), None)
+    """A bonus may stay empty: it is counted apart, and nothing that anybody has to mend."""
+    settled = (Outcome.PASSED, Outcome.SKIPPED)
+    left = [r for r in grade.results if not r.points and r.outcome not in (Outcome.PASSED, Outcome.GRADER_ERROR)]
+    counts = Counter(r.outcome for r in grade.results if r not in left)
+    words = [f"{counts[outcome]} {LETTERS[outcome]}" for outcome in Outcome if counts[outcome]]
+    words += [f"{len(left)} bonus not passed"] if left else []
+    first = next((r for r in grade.results if r.outcome not in settled and r not in left), None)
     mend = ""
     if first and first.finding:
         whole = first.finding.kind == "loading"  # then it is no check's own affair
@@ -256,7 +260,7 @@ def _row(grade: Grade) -> tuple[str, ...]:
     if first and first.diagnosis and first.diagnosis.distance == 0:
         mend += f" [{_named(first.diagnosis)}]"
     used = sum(result.cpu_s for result in grade.results)
-    return escape(grade.student), f"{grade.score}/{grade.out_of}", words, escape(mend), f"{used:.1f}"
+    return escape(grade.student), f"{grade.score}/{grade.out_of}", ", ".join(words), escape(mend), f"{used:.1f}"
 
 
 def _named(diagnosis: Diagnosis) -> str:

@@ -86,6 +86,22 @@ def test_a_class_is_a_table(capsys: pytest.CaptureFixture[str]) -> None:
     assert any("Something [b]tiny[/b] (t1_tiny)" in line for line in lines)
 
 
+@pytest.mark.parametrize("outcome", [Outcome.FAILED, Outcome.SKIPPED])
+def test_a_bonus_is_nothing_to_mend(capsys: pytest.CaptureFixture[str], outcome: Outcome) -> None:
+    """What may stay empty is counted apart, and is never the first thing to mend; a fault of ours is always said."""
+    bonus = CheckResult("test_bonus", outcome, 0, 0, Finding("missing", "not there"))
+    ours = replace(bonus, outcome=Outcome.GRADER_ERROR, finding=Finding("grader", "lost"))
+    grades = [grade("ada", bonus, out_of=10), grade("bo", bonus, failed("wrong")), grade("eun", ours, out_of=10)]
+    Screen().grades(ASSIGNMENT, grades, Path("results"))
+    lines = {line.split()[1]: line for line in capsys.readouterr().out.splitlines() if line.startswith("│")}
+    assert "1 passed, 1 bonus not passed" in lines["ada"]
+    assert "test_" not in lines["ada"]
+    assert "1 passed, 1 failed, 1 bonus not passed" in lines["bo"]
+    assert "test_b: wrong" in lines["bo"]
+    assert "1 grader error" in lines["eun"]
+    assert "test_bonus: lost" in lines["eun"]
+
+
 @pytest.mark.parametrize("where", ["student", "message", "id", "note", "human"])
 def test_nothing_of_a_students_is_markup(capsys: pytest.CaptureFixture[str], where: str) -> None:
     """Brackets in names and messages are shown as they are, and what would move the cursor is replaced."""

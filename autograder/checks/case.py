@@ -108,7 +108,7 @@ class CheckRun:
     def _tried(self, function: Function, case_id: str, device: str) -> Problem | None:
         """Run the case in both precisions; passing in either is passing."""
         problem = self._attempt(function, case_id, FLOAT64, device)
-        if problem and not problem.ended and self._attempt(function, case_id, FLOAT32, device) is None:
+        if problem and not problem.final and self._attempt(function, case_id, FLOAT32, device) is None:
             problem, self.precision = None, FLOAT32
         return problem
 

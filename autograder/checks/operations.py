@@ -51,22 +51,33 @@ def renamed(names: Mapping[str, str]) -> tuple[str, ...]:
 
 
 def _growths(name: str, theirs: Counts, ours: Counts) -> Iterator[tuple[float, float]]:
-    """Operators a further place, theirs and ours, for all pairs of calls of a function where theirs grow faster."""
+    """Operators a further place, theirs and ours, for all pairs of calls of a function where theirs grow faster.
+
+    What runs for each further place runs for each place of the small call, too; where that has fewer operators, it took
+    another way (nothing to do, say).
+    """
     calls = [call for call in theirs if call[0] == name and call in ours]
     for small, large in permutations(calls, 2):
-        steps = _steps(small, large)
-        more, due = theirs[large] - theirs[small], ours[large] - ours[small]
-        if steps and min(theirs[small], ours[small]) > 0 and more - max(due, 0) >= FLOOR * steps and more >= MANY * due:
-            yield more / steps, max(due, 0) / steps
+        if not (grown := _grown(small, large)) or min(theirs[small], ours[small]) == 0:
+            continue
+        steps, places = max(b - a for a, b in grown), min(a for a, _ in grown)
+        more, due = theirs[large] - theirs[small], max(ours[large] - ours[small], 0)
+        if more - due >= FLOOR * steps and more >= MANY * due and theirs[small] * steps >= more * places:
+            yield more / steps, due / steps
 
 
-def _steps(small: Call, large: Call) -> int:
-    """By how much the sizes of one call are larger at most; 0 where some are smaller or nothing compares."""
+def _grown(small: Call, large: Call) -> list[tuple[int, int]]:
+    """The sizes that differ, each before and after; none where some are smaller or nothing compares.
+
+    An axis of size one is a case of its own, to `einsum` and to broadcasting: what grows from there says nothing.
+    """
     one, other = small[1], large[1]
     if [len(shape) for shape in one] != [len(shape) for shape in other]:
-        return 0
-    differences = [b - a for shapes in zip(one, other, strict=True) for a, b in zip(*shapes, strict=True)]
-    return max(differences, default=0) if min(differences, default=0) >= 0 else 0
+        return []
+    sizes = [pair for shapes in zip(one, other, strict=True) for pair in zip(*shapes, strict=True)]
+    if any(b < a or a == 1 < b for a, b in sizes):
+        return []
+    return [(a, b) for a, b in sizes if a < b]
 
 
 def _in_words(name: str, more: float, due: float) -> str:

@@ -21,8 +21,19 @@ class Problem:
 
     @property
     def ended(self) -> bool:
-        """The worker is gone: another precision would end the same way."""
+        """The worker is gone."""
         return isinstance(self.cause, ChildEnded)
+
+    @property
+    def final(self) -> bool:
+        """Another precision would end the same way; with numbers half as long, memory may do."""
+        return self.ended and self.outcome is not Outcome.OUT_OF_MEMORY
+
+
+KEEPS_ITS_GRAPH = (
+    "A loss that is kept keeps the graph that made it: append `loss.item()`, not `loss`. Whatever else is kept from "
+    "step to step adds up, too."
+)
 
 
 CUT_OFF = Problem(
@@ -40,7 +51,9 @@ def problem_of(error: BaseException) -> Problem:
         return Problem(Outcome.FAILED, finding_of_exception(error), error)
     if isinstance(error, ChildEnded):
         kind = "waited" if error.waited else "limit"
-        return Problem(error.outcome, Finding(kind, f"Your code did not answer: {error}.", detail=error.detail), error)
+        hint = KEEPS_ITS_GRAPH if error.outcome is Outcome.OUT_OF_MEMORY else ""
+        words = f"Your code did not answer: {error}."
+        return Problem(error.outcome, Finding(kind, words, hint=hint, detail=error.detail), error)
     if isinstance(error, WireError | CannotCross):
         return Problem(Outcome.FAILED, Finding("malformed", f"Your code's answer cannot be read: {error}."), error)
     if isinstance(error, SandboxError):

@@ -19,62 +19,13 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import CodeType, FrameType, MappingProxyType, ModuleType
-from typing import Any, Self
+from typing import Self
 
 from autograder.notebooks import guarded
 from autograder.sandbox import rereading
+from autograder.sandbox.inert import INERT, INERT_PARTS, Inert
 
-INERT = frozenset({"matplotlib", "seaborn", "plotly", "bokeh", "IPython", "ipywidgets", "tqdm", "wandb", "tensorboard"})
-INERT_PARTS = frozenset({"torch.utils.tensorboard"})
-"""The same inside packages that an assignment allows."""
 NOTHING: Mapping[str, bytes] = MappingProxyType({})
-PARTS = {"plot": 1, "hist": 3}
-"""How many things a call of this name returns, where it is not two."""
-
-
-class Inert(ModuleType):
-    """A module that accepts every use and does nothing, in place of a plotting or progress package.
-
-    So does whatever comes out of it. `for batch in tqdm(batches)` still loops over the batches, and what a call of
-    plotting gives unpacks as one expects: `figure, axes = plt.subplots(1, 2)`.
-    """
-
-    def __init__(self, name: str, over: Any = None) -> None:
-        super().__init__(name)
-        self.__path__ = []  # a package: submodules of it are inert, too
-        self._over = (self,) * PARTS.get(name.rpartition(".")[2], 2) if over is None else over
-
-    def __getattr__(self, name: str) -> Any:
-        if name.startswith("__") and name.endswith("__"):
-            raise AttributeError(name)
-        return trange if name == "trange" else Inert(f"{self.__name__}.{name}")
-
-    def __call__(self, *args: Any, **_: Any) -> Any:
-        """Return something inert that loops over what tqdm was given."""
-        return Inert(self.__name__, args[0] if args and self.__name__.startswith("tqdm") else None)
-
-    def __iter__(self) -> Any:
-        return iter(self._over)
-
-    def __len__(self) -> int:
-        return len(self._over)
-
-    def __getitem__(self, key: object) -> Any:
-        return self
-
-    def __setitem__(self, key: object, value: object) -> None:
-        return None
-
-    def __enter__(self) -> Any:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        return None
-
-
-def trange(*args: int, **_: Any) -> range:
-    """Return what tqdm's `trange` loops over."""
-    return range(*args)
 
 
 def refused_imports(source: str | ast.Module, name: str, importable: Iterable[str]) -> list[tuple[int, str]]:

@@ -206,6 +206,10 @@ SENTENCES = (
     N_("it waited for something that never came"),
     N_("it used more than {figure} s of CPU time"),
     N_("it asked for more memory than it may use"),
+    N_(
+        "A loss that is kept keeps the graph that made it: append `loss.item()`, not `loss`. Whatever else is kept "
+        "from step to step adds up, too."
+    ),
     N_("the process was ended by {raw}"),
     N_("the process ended itself with exit code {n}; a submission must not exit"),
     N_("the process had already ended"),

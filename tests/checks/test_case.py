@@ -425,7 +425,23 @@ def test_a_crash_gives_the_next_case_a_new_child(tiny: Assignment) -> None:
     assert [worker.closed for worker in workers.started] == [1, 1]
 
 
-@pytest.mark.parametrize("end", [CRASH, SLOW, HUNGRY, STUCK])
+def test_numbers_half_as_long_may_fit_into_memory(tiny: Assignment) -> None:
+    """What runs out of memory in float64 is tried in float32, as whatever does not pass; a hint says what is kept."""
+    run, workers = started(tiny, Scripted([HUNGRY]), Scripted([True]))
+    run.case(asks, "")
+    result = run.finish()
+    assert (result.outcome, result.precision) == (Outcome.PASSED, "float32")
+    assert [wish.dtype for wish in workers.wishes] == ["float64", "float32"]
+    run, workers = started(tiny, Scripted([HUNGRY]), Scripted([HUNGRY]))
+    run.case(asks, "")
+    result = run.finish()
+    assert result.outcome is Outcome.OUT_OF_MEMORY
+    assert result.finding is not None
+    assert result.finding.hint.startswith("A loss that is kept keeps the graph that made it")
+    assert len(workers.started) == 2
+
+
+@pytest.mark.parametrize("end", [CRASH, SLOW, STUCK])
 def test_the_end_of_a_worker_is_the_outcome(tiny: Assignment, end: ChildEnded) -> None:
     """A limit or a crash is the result, not tried in float32 and not blamed on the check; waiting is told apart."""
     run, workers = started(tiny, Scripted([end]))

@@ -8,6 +8,7 @@ from torch import nn
 
 from autograder.checks.operations import doubts, remarks
 from autograder.sandbox.graphs import operators_in
+from autograder.sandbox.remote import Call
 from autograder.wording import wording_in
 
 torch.set_num_threads(1)
@@ -37,8 +38,28 @@ def test_a_loop_over_rows_shows_in_the_count() -> None:
     assert layers[0] == layers[1]
 
 
+def test_what_takes_another_way_is_no_loop() -> None:
+    """`einsum` over axes of size one, or a loss with nothing to do: fewer operators, and none for each place."""
+    scores: dict[Call, int] = {}
+    losses: dict[Call, int] = {}
+    for size in (1, 3, 6):
+        q, k = torch.ones(1, size, size, requires_grad=True), torch.ones(1, 4, size, requires_grad=True)
+        made = operators_in([torch.einsum("...th,...sh->...ts", q, k)])
+        scores["scores", (tuple(q.shape), tuple(k.shape))] = made
+    for rows, labelled in ((3, False), (4, True)):
+        logits = torch.ones(rows, 5, requires_grad=True)
+        loss = logits.log_softmax(-1).mean()
+        loss = loss + (logits.exp().sum(-1).log() - logits[:, 0]).mean() if labelled else loss
+        losses["loss", (tuple(logits.shape),)] = operators_in([loss])
+    for counts in (scores, losses):
+        assert max(counts.values()) >= min(counts.values()) + 4
+        assert remarks(counts, dict.fromkeys(counts, 7)) == ()
+
+
 SMALL, LARGE = (("attend", ((2, 4, 8), (2, 4, 8))), ("attend", ((2, 7, 8), (2, 7, 8))))
 WIDE = ("attend", ((1, 3, 9), (1, 3, 9)))
+ONE, MORE = (("attend", ((2, 1, 8), (2, 4, 8))), ("attend", ((2, 3, 8), (2, 4, 8))))
+"""With one query, and with three."""
 
 
 @pytest.mark.parametrize(
@@ -53,6 +74,7 @@ WIDE = ("attend", ((1, 3, 9), (1, 3, 9)))
         ({SMALL: 17, LARGE: 26}, {SMALL: 6}, ""),
         ({SMALL: 17, WIDE: 60}, {SMALL: 6, WIDE: 6}, ""),
         ({SMALL: 0, LARGE: 30}, {SMALL: 6, LARGE: 6}, ""),
+        ({ONE: 5, MORE: 11}, {ONE: 8, MORE: 8}, ""),
     ],
 )  # fmt: skip
 def test_what_grows_is_remarked_on(theirs: dict, ours: dict, seen: str) -> None:  # type: ignore[type-arg]

@@ -13,7 +13,7 @@ import pytest
 import torch
 import torch.utils
 
-from autograder.sandbox import loading
+from autograder.sandbox import inert, loading
 
 Load = Callable[..., Any]
 
@@ -22,7 +22,7 @@ Load = Callable[..., Any]
 def load(tmp_path: Path) -> Iterator[Load]:
     """A function that imports text as a submission, as `grade` does (inert) or as at home."""
     before = list(sys.meta_path), list(sys.path), sys.dont_write_bytecode
-    installed = {name: sys.modules.pop(name) for name in list(sys.modules) if name.partition(".")[0] in loading.INERT}
+    installed = {name: sys.modules.pop(name) for name in list(sys.modules) if name.partition(".")[0] in inert.INERT}
 
     def do(source: str, *importable: str, inert: bool = True, **beside: str) -> Any:
         folder = tmp_path / "submission"
@@ -37,7 +37,7 @@ def load(tmp_path: Path) -> Iterator[Load]:
     yield do
     sys.meta_path[:], sys.path[:], sys.dont_write_bytecode = before
     for name, module in list(sys.modules.items()):
-        if isinstance(module, loading.Inert) or name in {"subm", "helper"}:
+        if isinstance(module, inert.Inert) or name in {"subm", "helper"}:
             del sys.modules[name]
     vars(torch.utils).pop("tensorboard", None)
     sys.modules.update(installed)
@@ -126,6 +126,54 @@ def test_progress_bars_still_loop(load: Load) -> None:
     assert list(module.bar([])) == []
 
 
+def test_a_bar_is_asked_and_told(load: Load) -> None:
+    """What programs do with a bar besides looping over it: words, counts, lengths, also of `trange` and by keyword."""
+    module = load(
+        """
+        import tqdm as package
+        from functools import partial
+        from tqdm.auto import tqdm, trange
+        from tqdm.contrib import tenumerate, tzip
+        bar = trange(3, desc="fit", leave=False)
+        for i in bar:
+            bar.set_description(f"loss {i:.2f}")
+            bar.set_postfix({"lr": 0.1})
+        with tqdm(total=10) as counted:
+            for _ in range(4):
+                counted.update(2)
+                done = counted.n / counted.total
+        lengths = [len(bar), len(tqdm(range(5))), len(tqdm(iter([1]), total=1)), bar.n]
+        quiet = partial(tqdm, disable=True)
+        loops = [list(tqdm(iterable=[1, 2], desc="x")), list(quiet([3])), list(zip(tqdm("ab"), range(2)))]
+        contrib = [list(tenumerate("ab", start=1)), list(tzip([1], [2]))]
+        tqdm.write(f"took {bar.format_dict['elapsed']:.1f} s")
+        tqdm._instances.clear()
+        if bar:
+            bar.close()
+        class Own(tqdm):
+            def __iter__(self):
+                for n, each in enumerate(super().__iter__()):
+                    self.set_postfix(n=n)
+                    yield each
+        own = list(Own([7, 8], desc="own")), isinstance(bar, tqdm), bar.desc
+        optional: "package.tqdm | None" = None
+        """,
+        "torch",
+    )
+    assert (module.i, module.done) == (2, 0.8)
+    assert module.lengths == [3, 5, 1, 3]
+    assert module.loops == [[1, 2], [3], [("a", 0), ("b", 1)]]
+    assert module.contrib == [[(1, "a"), (2, "b")], [(1, 2)]]
+    assert module.own == ([7, 8], True, "fit")
+
+
+def test_a_bar_over_nothing_is_an_error(load: Load) -> None:
+    """As with the real one: a bar that counts cannot be looped over, and a generator has no length."""
+    module = load("from tqdm import tqdm\n", "torch")
+    with pytest.raises(TypeError, match="not iterable"):
+        list(module.tqdm(total=3))
+
+
 def test_curves_are_logged_nowhere(load: Load) -> None:
     """TensorBoard's writer, which torch only passes on, is inert as well, whether or not it is installed."""
     module = load(
@@ -187,6 +235,33 @@ def test_plots_of_the_ordinary_kind_run(load: Load) -> None:
         "torch",
     )
     assert module.answer == 5
+
+
+def test_what_is_drawn_may_be_computed_with(load: Load) -> None:
+    """Heights of bars, limits of axes, versions, types, warnings to silence, bases of classes: none ends a file."""
+    module = load(
+        """
+        import warnings
+        import matplotlib, matplotlib.pyplot as plt, matplotlib.ticker
+        from matplotlib.figure import Figure
+        print(matplotlib.__version__.split("."))
+        warnings.filterwarnings("ignore", category=matplotlib.MatplotlibDeprecationWarning)
+        def draw(values, ax: plt.Axes | None = None) -> "Figure":
+            ax = ax or plt.gca()
+            for box in ax.bar([1, 2], values):
+                ax.text(box.get_x() + box.get_width() / 2, 1.01 * box.get_height(), f"{box.get_height():.2f}")
+            ax.set_ylim(0, max(1.0, -ax.get_ylim()[1] ** 2), round(float(ax.get_ylim()[0])))
+        class Curve(matplotlib.ticker.Formatter):
+            colour = "red"
+        try:
+            draw([0.5])
+        except plt.DrawError:
+            pass
+        answer = Curve().colour
+        """,
+        "torch",
+    )
+    assert module.answer == "red"
 
 
 # --- side by side ----------------------------------------------------------------------------------------------------
