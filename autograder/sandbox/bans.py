@@ -17,7 +17,8 @@ read, loaded again or copied, like any text; TorchScript's registry has an `aten
 `refused` is a dict in the child's memory, evidence and not proof.
 
 Bans that are not sealed can be taken off and put on again: at home, where judge and student share a process, and in a
-child in which a stand-in is set (see `standins.py`). While they are off nothing is registered: torch is itself.
+child in which a stand-in is set (see `standins.py`), those of the operators that it calls. While they are off nothing
+is registered: torch is itself.
 """
 
 from __future__ import annotations
@@ -56,6 +57,8 @@ class Bans:
 
     def __init__(self, plan: Plan) -> None:
         self._plan = plan
+        self._open = plan
+        """What can be taken off and put on; the rest of the plan is on for good."""
         self._sealed = False
         self._inside = 0
         self._refused: dict[str, None] = {}
@@ -66,7 +69,8 @@ class Bans:
     @property
     def active(self) -> bool:
         """Whether any ban is on right now."""
-        return self._sealed or bool(self._libraries or self._codes or self._replaced)
+        for_good = self._sealed or self._open is not self._plan
+        return for_good or bool(self._libraries or self._codes or self._replaced)
 
     @property
     def sealed(self) -> bool:
@@ -85,10 +89,10 @@ class Bans:
     def enforce(self) -> None:
         """Put all bans on."""
         on = len(self._libraries) + len(self._codes) + len(self._replaced)
-        if self._sealed or on == len(self._plan.operators) + len(self._plan.functions):
+        if self._sealed or on == len(self._open.operators) + len(self._open.functions):
             return
-        operators = tuple(operator for operator in self._plan.operators if operator not in self._libraries)
-        functions = tuple(function for function in self._plan.functions if function not in self._originals(function))
+        operators = tuple(operator for operator in self._open.operators if operator not in self._libraries)
+        functions = tuple(function for function in self._open.functions if function not in self._originals(function))
         self._put_on(Plan(operators, functions))
 
     def lift(self) -> None:
@@ -134,14 +138,21 @@ class Bans:
         other._refused = self._refused
         other.enforce()
 
-    def seal(self) -> None:
-        """Put all bans on for good and forget everything that could undo them."""
+    def seal(self, but: Iterable[str] = ()) -> None:
+        """Put all bans on for good and forget everything that could undo them.
+
+        `but`: operators, as globs, that can still be taken off.
+        """
         self.enforce()
+        names = {_base(operator.name) for operator in self._libraries}
+        open_names = {name for pattern in but for name in fnmatch.filter(names, pattern)}
+        still_open = {each: self._libraries.pop(each) for each in [*self._libraries] if _base(each.name) in open_names}
         for held in (self._libraries, self._codes):
             _lose(held)
-        self._libraries, self._codes = {}, {}
+        self._libraries, self._codes = still_open, {}
         self._replaced.clear()  # `gc` tracks functions in C, so they may not stay
-        self._sealed = True
+        self._open = Plan(tuple(still_open), ())
+        self._sealed = not still_open
 
     def _present(self, names: tuple[str, ...]) -> Plan:
         if self._sealed:

@@ -180,15 +180,12 @@ STAND_INS: tuple[Callable[..., Any], ...] = (
     lstm_gates, lstm_cell, LSTMCell, lstm_forward, LSTM, gru_cell, GRUCell, gru_forward, GRU,
 )  # fmt: skip
 
+_RNN_CELL, _RNN = ("rnn_tanh_cell", "rnn_relu_cell"), ("rnn_tanh", "rnn_relu", "_cudnn_rnn")
+_LSTM_CELL, _LSTM = ("lstm_cell", "_thnn_fused_lstm_cell"), ("lstm", "mkldnn_rnn_layer", "_cudnn_rnn")
+_GRU_CELL, _GRU = ("gru_cell", "_thnn_fused_gru_cell"), ("gru", "mkldnn_rnn_layer", "_cudnn_rnn")
 OPERATORS: Mapping[str, tuple[str, ...]] = MappingProxyType(
-    {
-        "rnn_cell": ("rnn_tanh_cell", "rnn_relu_cell"),
-        "rnn_forward": ("rnn_tanh", "rnn_relu", "_cudnn_rnn"),
-        "lstm_gates": ("rnn_tanh_cell",),
-        "lstm_cell": ("lstm_cell", "_thnn_fused_lstm_cell"),
-        "lstm_forward": ("lstm", "mkldnn_rnn_layer", "_cudnn_rnn"),
-        "gru_cell": ("gru_cell", "_thnn_fused_gru_cell"),
-        "gru_forward": ("gru", "mkldnn_rnn_layer", "_cudnn_rnn"),
-    }
+    {"rnn_cell": _RNN_CELL, "RNNCell": _RNN_CELL, "rnn_forward": _RNN, "RNN": _RNN, "lstm_gates": ("rnn_tanh_cell",)}
+    | {"lstm_cell": _LSTM_CELL, "LSTMCell": _LSTM_CELL, "lstm_forward": _LSTM, "LSTM": _LSTM}
+    | {"gru_cell": _GRU_CELL, "GRUCell": _GRU_CELL, "gru_forward": _GRU, "GRU": _GRU}
 )
-"""The operators that a function's stand-in may call, bans or not; a class's may call all."""
+"""The operators that a part's stand-in may call, bans or not."""

@@ -3,13 +3,13 @@
 A mistake costs its points once: where the checks of `rnn_cell` failed, the checks of what is built on it run with the
 stand-in in its place. Each is a few lines over torch's own layers and holds no secret: students have this file.
 
-A stand-in may call what its check bans. The bans are off only inside it, and for a cell only those of that cell's
-operators; sandbox and home use the same switch (`Bans.lifted`).
+A stand-in may call what its check bans. The bans are off only inside it, and only those of the operators that it is
+known to call: in a child all others are sealed. Sandbox and home use the same switch (`Bans.lifted`).
 
 What remains in a child with a stand-in, and in no other: the switch is a Python object in the closure of the stand-in,
-so a submission that digs it out can lift the bans, and its own code that runs inside a stand-in (a hook, a subclass of
-Tensor, a thread) runs without them. Either has first lost the points of the part, and gains a layer which, like the
-stand-in, does no more than call torch.
+so a submission that digs it out can lift these bans, and its own code that runs inside a stand-in (a hook, a subclass
+of Tensor, a thread) runs without them. Either has first lost the points of the part, and gains what the stand-in calls,
+which it was given already. Where nobody said what a stand-in calls (those of transformers), that is all of torch.
 
 Shapes: B batch, T queries, S keys, d model. Masks are boolean, True = may be attended; a row that may attend nothing
 gets zeros.
@@ -51,6 +51,12 @@ def calls_banned(name: str, bans: Bans) -> bool:
     return patterns is None or bans.refuses(patterns)
 
 
+def operators_called(names: Iterable[str], bans: Bans) -> tuple[str, ...] | None:
+    """Operators, as globs, that these stand-ins may call although banned; None: nobody said what one of them calls."""
+    calls = [_CALLS.get(name) for name in names if calls_banned(name, bans)]
+    return None if None in calls else tuple(dict.fromkeys(glob for globs in calls for glob in globs or ()))
+
+
 def provide_earlier(earlier: Iterable[EarlierModule], bans: Bans) -> None:
     """Make the modules of earlier assignments ready: stand-ins in their places, and a module where none is written.
 
@@ -70,7 +76,7 @@ _CELLS = ("*rnn*", "*lstm*", "*gru*")
 _SOFTMAX = ("*softmax*",)
 _ATTENTION = ("*scaled_dot_product*", *_SOFTMAX)
 _CALLS: Mapping[str, tuple[str, ...]] = MappingProxyType(
-    dict.fromkeys((stand_in.__name__ for stand_in in recurrent.STAND_INS), _CELLS)
+    {**recurrent.OPERATORS}
     | dict.fromkeys(("Encoder", "Decoder", "Seq2Seq"), (*_CELLS, "embedding*"))
     | dict.fromkeys(("decode_teacher_forced", "shift_targets", "dot_scores"), ())
     | dict.fromkeys(("masked_softmax", "attend"), _ATTENTION)

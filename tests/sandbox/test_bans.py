@@ -11,6 +11,7 @@ import signal
 import threading
 import warnings
 from collections.abc import Callable
+from contextlib import suppress
 from types import CodeType, FunctionType
 from typing import Any
 
@@ -657,6 +658,42 @@ def test_sealed_bans_have_no_switch() -> None:
         return banned.active and banned.sealed
 
     assert forked(sealed).get("value") is True
+
+
+def lifted_with_all_means(banned: Bans, banned_call: Callable[[], object]) -> bool:
+    """Whether a banned call runs after everything that its switch and its fields allow."""
+    for fields in ({}, {"_sealed": False}, {"_open": banned._plan}):
+        vars(banned).update(fields)
+        with suppress(SandboxError):
+            banned.lift()
+        with suppress(Exception), banned.lifted():
+            banned_call()
+            return True
+    return False
+
+
+def test_a_switch_may_be_left_for_some_operators_alone() -> None:
+    """What a stand-in calls can be switched as before; whoever finds the switch has these and no others."""
+
+    def sealed_but_cells() -> list[bool]:
+        banned = install(["recurrent", "attention"], switchable=True)
+        banned.seal(but=["rnn_*_cell"])
+        cell, layer = torch.nn.RNNCell(3, 4), torch.nn.RNN(3, 4)
+        with pytest.raises(bans.BannedCall):
+            cell(X[:, 0], H)
+        with banned.lifted("rnn_tanh_cell"):
+            cell(X[:, 0], H)
+        with pytest.raises(bans.BannedCall):
+            cell(X[:, 0], H)
+        with banned.enforced():
+            pass
+        banned.enforce()
+        free = banned.refuses(["gru*"]), banned.active, banned.sealed
+        attention = torch.nn.MultiheadAttention(4, 2)
+        calls = (lambda: cell(X[:, 0], H), lambda: layer(X), lambda: attention(H, H, H))
+        return [*free, *(lifted_with_all_means(banned, call) for call in calls)]
+
+    assert forked(sealed_but_cells).get("value") == [True, True, False, True, False, False]
 
 
 def test_bans_are_handed_over_to_others() -> None:
