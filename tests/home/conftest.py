@@ -2,15 +2,58 @@
 
 from __future__ import annotations
 
+import os
+import pickle
+import signal
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 import pytest
+import torch
 
 if TYPE_CHECKING:
     from autograder.home.report import Report
     from autograder.home.run import Hands
+
+Answer = TypeVar("Answer")
+
+
+def in_a_fork(action: Callable[[], Answer]) -> Answer:
+    """Return what the action returns in a child process, or raise what it raises there.
+
+    With the first backward pass on a make-believe GPU torch starts a thread for it, and no process that has one can
+    differentiate in a fork any more, as other tests do.
+    """
+    if not hasattr(os, "fork"):
+        return action()
+    read, write = os.pipe()
+    pid = os.fork()
+    if pid == 0:
+        try:
+            signal.alarm(300)  # a child that hangs is a failure, not a test that never ends
+            torch.set_num_threads(1)  # OpenMP's threads do not survive a fork
+            answer: object = action()
+        except BaseException as error:  # noqa: BLE001 - the child must never return into pytest
+            answer = error
+        with os.fdopen(write, "wb") as pipe:
+            pickle.dump(answer, pipe)
+        os._exit(0)
+    os.close(write)
+    with os.fdopen(read, "rb") as pipe:
+        written = pipe.read()
+    os.waitpid(pid, 0)
+    answer = pickle.loads(written)
+    if isinstance(answer, BaseException):
+        raise answer
+    return answer  # type: ignore[return-value]
+
+
+@pytest.fixture(scope="session")
+def apart() -> Callable[[Callable[[], Answer]], Answer]:
+    """The function `in_a_fork`."""
+    return in_a_fork
+
 
 PUBLIC = '''"""The checks that you have."""
 

@@ -382,7 +382,7 @@ Rehearsed = Callable[[str, str], Gpu]
 
 
 @pytest.fixture
-def rehearsed(tiny: Assignment, tmp_path: Path) -> Rehearsed:
+def rehearsed(tiny: Assignment, tmp_path: Path, apart: Callable[..., Gpu]) -> Rehearsed:
     """A function that calls what has a name in a source, and rehearses that."""
 
     def play(source: str, name: str) -> Gpu:
@@ -397,9 +397,8 @@ def rehearsed(tiny: Assignment, tmp_path: Path) -> Rehearsed:
             given = ids if "ids)" in text.partition("return")[0] else torch.tensor([[0.5, -1, 2], [1, 2, -3]])
             called = getattr(desk.session.root, name)
             (called() if name[0].isupper() else called)(given)
-            return rehearse(
-                lambda: open_folder(tiny, tmp_path, wish).session.transport, [("test", desk.session.transcript)]
-            )
+            again = lambda: open_folder(tiny, tmp_path, wish).session.transport  # noqa: E731 - nothing to name
+            return apart(lambda: rehearse(again, [("test", desk.session.transcript)]))
         finally:
             torch.set_default_dtype(before)
 

@@ -138,7 +138,7 @@ Asks = Callable[[Any, torch.Tensor], object]
 
 
 @pytest.fixture
-def rehearsed(tiny: Assignment, tmp_path: Path) -> Callable[[Asks], Gpu]:
+def rehearsed(tiny: Assignment, tmp_path: Path, apart: Callable[..., Gpu]) -> Callable[[Asks], Gpu]:
     """A function that asks the submission something, as a check does, and rehearses that."""
     (tmp_path / "tiny.py").write_text(SOURCE, encoding="utf-8")
 
@@ -149,9 +149,8 @@ def rehearsed(tiny: Assignment, tmp_path: Path) -> Callable[[Asks], Gpu]:
         torch.set_default_dtype(torch.float64)
         try:
             asks(desk.session.root, torch.ones(2, 3))
-            return rehearse(
-                lambda: cast("LocalTransport", open_desk().session.transport), [("test", desk.session.transcript)]
-            )
+            again = lambda: cast("LocalTransport", open_desk().session.transport)  # noqa: E731 - nothing to name
+            return apart(lambda: rehearse(again, [("test", desk.session.transcript)]))
         finally:
             torch.set_default_dtype(before)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -41,7 +42,7 @@ def _unusual(function):
 """What no make-believe GPU can compute: boolean indexing and `.item()`."""
 
 
-def rehearsed(tmp_path: Path, id_: str, source: str) -> Gpu:
+def rehearsed(tmp_path: Path, id_: str, source: str, apart: Callable[..., Gpu]) -> Gpu:
     """The solution's text, or what was made of it, through the public checks and on the make-believe GPU."""
     for folder in (ROOT / "assignments").iterdir():
         if (ROOT / "solutions" / folder.name).is_dir():
@@ -66,7 +67,8 @@ def rehearsed(tmp_path: Path, id_: str, source: str) -> Gpu:
     passed = [(r.id, opened[r.id, r.precision]) for r in results.values() if may_rehearse(r, bench, opened)]
     torch.set_default_dtype(torch.float64)
     try:
-        return rehearse(partial(desk_without_bans, bench), [(id_, desk.session.transcript) for id_, desk in passed])
+        transcripts = [(id_, desk.session.transcript) for id_, desk in passed]
+        return apart(lambda: rehearse(partial(desk_without_bans, bench), transcripts))
     finally:
         torch.set_default_dtype(torch.float32)
 
@@ -77,25 +79,25 @@ def solution_of(id_: str) -> str:
     return (ROOT / "solutions" / id_ / name).read_text(encoding="utf-8")
 
 
-def test_planted_tensors_are_found(tmp_path: Path) -> None:
+def test_planted_tensors_are_found(tmp_path: Path, apart: Callable[..., Gpu]) -> None:
     """The first assignment with everything planted in it that public checks come by: its lines are named."""
     source, due = solution_of("a1_rnn"), set()
     for entry in PLANTED:
         if entry["assignment"] == "a1_rnn" and entry.get("public", True) and "also" not in entry:
             source = source.replace(entry["replace"], entry["with"])
             due.add(entry["line"])
-    gpu = rehearsed(tmp_path, "a1_rnn", source)
+    gpu = rehearsed(tmp_path, "a1_rnn", source, apart)
     named = {source.split("\n")[finding.line - 1] for finding in gpu.findings}
     assert len([part for part in due if any(part in line for line in named)]) >= 3
     assert gpu.advice
 
 
 @pytest.mark.parametrize("id_", OPEN)
-def test_what_asks_for_values_costs_nothing(id_: str, tmp_path: Path) -> None:
+def test_what_asks_for_values_costs_nothing(id_: str, tmp_path: Path, apart: Callable[..., Gpu]) -> None:
     """`.item()` and boolean indexing in the first part of every assignment: not testable, and no finding."""
     parts = yaml.safe_load((ROOT / "solutions" / id_ / "assignment.yml").read_text(encoding="utf-8"))["parts"]
 
     name = next((part for part in parts if part[0].islower()), "fit")
-    gpu = rehearsed(tmp_path, id_, solution_of(id_) + UNUSUAL.format(name=name))
+    gpu = rehearsed(tmp_path, id_, solution_of(id_) + UNUSUAL.format(name=name), apart)
     assert gpu.findings == ()
     assert gpu.ready  # what does not come by that part
