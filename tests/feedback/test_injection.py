@@ -30,7 +30,7 @@ from autograder.gradebook.deciding import Author, Decision, decide, request
 from autograder.gradebook.queue import TIMES_ALLOWED, queue
 from autograder.gradebook.review import Review
 from autograder.home.page import Page
-from autograder.home.report import Line, Problem, Report
+from autograder.home.report import Gpu, Line, Problem, Report
 from autograder.records import CheckResult, Evidence, Finding, Grade, Outcome, Panel, Picture, PictureKind
 from autograder.screen import Screen
 
@@ -276,9 +276,11 @@ def test_check_at_home(name: str, capsys: pytest.CaptureFixture[str]) -> None:
     evidence = Evidence(stdout=text)
     finding = Finding("exception", text, text, text, text)
     result = CheckResult("test_run", Outcome.FAILED, 0, 10, finding, stand_ins=(text,), evidence=evidence)
-    Page().report(
-        Report("a1", text, (Problem(text, 3, text, text),), (Line("test_run", text, result),), (text,), next_step=text)
-    )
+    gpu, lines = Gpu(findings=(Problem(text, 5, text, text),)), (Line("test_run", text, result),)
+    report = Report("a1", text, (Problem(text, 3, text, text),), lines, (text,), gpu=gpu, next_step=text)
+    page = Page()
+    page.results(report)
+    page.rest(report)
     assert refused(capsys.readouterr().out) == []
 
 
