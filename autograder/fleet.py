@@ -93,7 +93,7 @@ class Crew:
         self._at_work: dict[Judge, Job] = {}
         self._seed = None if settings.cards else Seed.start(NO_DEVICE)
         if self._seed:
-            self._seed.prepare((TORCH,))
+            self._seed.prepare()
         if not self._only_looks:
             self._prepare_to_measure()
 

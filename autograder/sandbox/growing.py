@@ -87,9 +87,9 @@ class Grower:
             if not message:
                 return False
             order = json.loads(message)
-            if "import" in order:
-                _import(order["import"])
-            elif "rehearse" in order:
+            if order.get("do") == "prepare":
+                _prepare()
+            elif order.get("do") == "rehearse":
                 self._rehearse()
             elif "become" in order:
                 _run(order["become"], self.settle, given)
@@ -158,18 +158,14 @@ def count_threads() -> int:
     return len(os.listdir("/proc/self/task"))
 
 
-def _import(modules: list[str]) -> None:
-    """Import torch, then modules that build on it; none may ask for a device: whoever has cannot fork for it."""
+def _prepare() -> None:
+    """Import torch as grading uses it."""
     import torch
 
-    from autograder.sandbox.devices import untouched
     from autograder.sandbox.uncompiled import keep_compiler_out
 
     torch.set_num_threads(1)
     keep_compiler_out()
-    with untouched():
-        for name in modules:
-            importlib.import_module(name)
 
 
 def _run(function: str, settle: Settle, given: list[int]) -> NoReturn:

@@ -18,7 +18,7 @@ from autograder.sandbox import cards, cgroups, namespaces, transport
 from autograder.sandbox.devices import CPU, CUDA
 from autograder.sandbox.order import Order
 from autograder.sandbox.scratch import clear_away
-from autograder.sandbox.seed import TORCH, Process, Seed
+from autograder.sandbox.seed import Process, Seed
 from autograder.sandbox.transport import Child
 
 SCRATCH_FILES = 512
@@ -63,12 +63,12 @@ class ZygoteProcess:
             if seed is None or on_cuda:
                 environment = cards.child_environment(os.environ) if on_cuda else cards.NO_DEVICE
                 own = Seed.start(environment, str(scratch))
-                own.prepare((TORCH,))
+                own.prepare()
                 if not on_cuda:
                     own.rehearse()
                 self._process: Process = own.become(ZYGOTE, [theirs.fileno()])
             else:
-                seed.prepare((TORCH,))
+                seed.prepare()
                 seed.rehearse()
                 self._process = seed.fork(ZYGOTE, [theirs.fileno()])
         self._group: cgroups.Group | None = None

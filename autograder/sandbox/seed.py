@@ -1,6 +1,6 @@
 """A process that imports torch once, for all that need it: grading processes and zygotes are forked from it.
 
-It starts with an empty environment and holds no secret when it forks: it hears names of modules and functions, and what
+It starts with an empty environment and holds no secret when it forks: it hears names of functions, and what
 a grading process is to know goes to that process alone, after the fork. So a zygote that comes from it holds none,
 whatever its brothers know. Here is the side of those who ask; `growing.py` is the process itself.
 """
@@ -15,8 +15,8 @@ import socket
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, Protocol, Self
 
 from autograder.errors import SandboxError
@@ -84,7 +84,7 @@ class Seed:
     _process: subprocess.Popen[bytes] | None = None
     """None where this process came from the seed itself."""
     _home: tempfile.TemporaryDirectory[str] | None = None
-    _asked: set[str] = field(default_factory=set)
+    _prepared: bool = False
     _rehearsed: bool = False
 
     @classmethod
@@ -110,18 +110,17 @@ class Seed:
         """Return the line that a forked process was given."""
         return cls(socket.socket(fileno=descriptor))
 
-    def prepare(self, modules: Iterable[str]) -> None:
-        """Have it import modules, for all that it forks from now on; this does not wait for it."""
-        new = [name for name in modules if name not in self._asked]
-        if new:
-            self._asked.update(new)
-            self._send({"import": new})
+    def prepare(self) -> None:
+        """Have it import torch, for all that it forks from now on; this does not wait for it."""
+        if not self._prepared:
+            self._prepared = True
+            self._send({"do": "prepare"})
 
     def rehearse(self) -> None:
         """Have it do once what children of zygotes do (`rehearsal.py`)."""
         if not self._rehearsed:
             self._rehearsed = True
-            self._send({"rehearse": True})
+            self._send({"do": "rehearse"})
 
     def fork(self, function: str, descriptors: Sequence[int] = (), *, line: bool = False) -> Forked:
         """Return a process that runs `module:function` with `settle` (see `pages.one_heap`) and these descriptors.
