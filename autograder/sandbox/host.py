@@ -133,17 +133,6 @@ class ZygoteProcess:
         with contextlib.suppress(OSError):
             self._control.send(json.dumps({"kill": number}).encode())
 
-    def cpu_s(self, number: int) -> float:
-        """Return the CPU seconds of a living child so far; 0 for one that has ended."""
-        try:
-            self._control.send(json.dumps({"clock": number}).encode())
-            self._control.settimeout(transport.LEAST_WALL_S)
-            while (report := self._receive()).get("clock") != number:
-                self._note(report)
-        except OSError as error:
-            raise SandboxError(f"the sandbox does not answer ({type(error).__name__})") from error
-        return float(report["cpu_s"])
-
     def ends(self, number: int) -> bool:
         """Whether a child that hung up ends by itself, within the least wall time."""
         try:

@@ -7,6 +7,7 @@ import os
 import selectors
 import signal
 import socket
+import struct
 import time
 from dataclasses import dataclass, field, replace
 from typing import Protocol
@@ -20,6 +21,10 @@ from autograder.sandbox.order import to_bytes
 WALL_FACTOR = 10
 LEAST_WALL_S = 30.0
 READ_AT_ONCE = 1 << 20
+CREDENTIALS = struct.Struct("=iII")
+"""What the kernel attaches to what a process sends: its number, as the receiver counts processes, and its ids."""
+PROCESS_CLOCK = 2
+"""Of a clock's number: CPU time of all threads of a process; above it the process' number, inverted."""
 
 
 class Keeper(Protocol):
@@ -27,9 +32,6 @@ class Keeper(Protocol):
 
     def kill(self, number: int) -> None:
         """End a child that does not end by itself."""
-
-    def cpu_s(self, number: int) -> float:
-        """Return the CPU seconds of a living child so far."""
 
     def ends(self, number: int) -> bool:
         """Whether a child that hung up ends by itself, within the least wall time."""
@@ -64,6 +66,8 @@ class Child:
     """What the submission's module was compiled to, if this child compiled it."""
     _told: float = 0.0
     """CPU seconds that `so_far` has told."""
+    _clock: int | None = None
+    """The number of the clock that the kernel keeps of its CPU time."""
 
     def __post_init__(self) -> None:
         self.channel.setblocking(False)
@@ -81,6 +85,7 @@ class Child:
     def wait_loaded(self) -> None:
         """Wait until the submission is imported. Raises StudentFault, or SandboxError for a fault of ours."""
         try:
+            self._find_clock()
             locked = wire.unpack(self._receive(), wire.Plain())
         except ChildEnded as error:
             words = self.usage.stderr.strip() if self.usage else ""
@@ -91,6 +96,23 @@ class Child:
         if "error" in answer:
             raise student_fault(answer["error"])
         self.code = b"" if answer.get("code") is None else to_bytes(answer["code"])
+
+    def _find_clock(self) -> None:
+        """Note which clock is the child's, by whom the kernel says that its first words come from."""
+        self.channel.setsockopt(socket.SOL_SOCKET, socket.SO_PASSCRED, 1)
+        while self._clock is None:
+            try:
+                words, sent, _, _ = self.channel.recvmsg(1, socket.CMSG_SPACE(CREDENTIALS.size), socket.MSG_PEEK)
+            except BlockingIOError:
+                self._wait(selectors.EVENT_READ)
+                continue
+            except ConnectionResetError:
+                return  # who reads what comes next says how it ended
+            if not words:
+                return
+            pid, _, _ = CREDENTIALS.unpack(sent[0][2])
+            self._clock = ~pid << 3 | PROCESS_CLOCK
+        self.channel.setsockopt(socket.SOL_SOCKET, socket.SO_PASSCRED, 0)
 
     def exchange(self, frame: bytes) -> bytes:
         """Return the child's answer to a frame. Raises ChildEnded, or WireError for bytes that are no frame."""
@@ -203,11 +225,7 @@ class Child:
         """Return what it used and printed since this was last asked; what it may answer, and when, counts from now."""
         if self.usage is None:
             self._drain_all()
-            try:
-                cpu_s = self.zygote.cpu_s(self.number)
-            except SandboxError:  # a zygote that died took its children along
-                self.close()
-        if self.usage is None:
+            cpu_s = self._cpu_s()
             used, self._told = cpu_s - self._told, cpu_s
             usage = Usage(used, *self._texts())
             self.received = 0
@@ -218,6 +236,13 @@ class Child:
         for text in self.printed:
             text.clear()
         return usage
+
+    def _cpu_s(self) -> float:
+        """CPU seconds of a child so far; of one that has ended what was told before, since its end tells the rest."""
+        with contextlib.suppress(OSError):
+            if self._clock is not None:
+                return time.clock_gettime(self._clock)
+        return self._told
 
     def close(self) -> Usage:
         """End the child if it lives, and return what it used. It is reaped when this returns."""

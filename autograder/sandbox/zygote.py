@@ -19,7 +19,6 @@ import signal
 import socket
 import sys
 import tempfile
-import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -37,8 +36,6 @@ FIRST_PLACE = 200
 """Above the descriptors that a child arranges."""
 MAX_TASKS = 512
 """Processes and threads of one user at a time: a bomb of threads must not take all numbers that the machine has."""
-PROCESS_CLOCK = 2
-"""Of a clock's number: CPU time of all threads of a process; above it the process' number, inverted."""
 WHOLE, DATA = 0, 5
 """Fields of /proc/self/statm: all that is mapped, and what of it is the process' own data."""
 
@@ -160,20 +157,9 @@ class Zygote:
         if "fork" in order:
             self._fork(order["fork"], order["limits"], descriptors)
             selector.register(self.children[order["fork"]][1], selectors.EVENT_READ, order["fork"])
-        elif "clock" in order:
-            self.control.send(json.dumps({"clock": order["clock"], "cpu_s": self._cpu_s(order["clock"])}).encode())
         elif order["kill"] in self.children:
             os.kill(self.children[order["kill"]][0], signal.SIGKILL)
         return True
-
-    def _cpu_s(self, number: int) -> float:
-        """CPU seconds of a living child so far, by the clock that the kernel keeps of every process; else 0."""
-        if number not in self.children:
-            return 0.0
-        pid = self.children[number][0]
-        with contextlib.suppress(OSError):
-            return time.clock_gettime(~pid << 3 | PROCESS_CLOCK)
-        return 0.0
 
     def _fork(self, number: int, limits: dict[str, int], streams: list[int]) -> None:
         folder = None if self.namespaced else Path(tempfile.mkdtemp(prefix="submission-", dir=self.scratch))

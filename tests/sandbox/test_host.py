@@ -169,6 +169,34 @@ def test_a_child_answers_and_is_reaped(sandboxes: Any) -> None:
         Session(child).root.double(1)
 
 
+def test_what_a_child_used_is_told_in_parts(sandboxes: Any) -> None:
+    """What is told so far is the child's own CPU time, and all parts together are what it used in the end."""
+    child = sandboxes.open(BURNS, cpu_s=60, limits=LIMITS)
+    parts = [child.so_far().cpu_s]
+    Session(child).root.burn(0.2)
+    parts.append(child.so_far().cpu_s)
+    idle = child.so_far().cpu_s
+    assert parts[1] >= 0.2
+    assert 0 <= idle < 0.1
+    child.zygote.kill(child.number)
+    with pytest.raises(ChildEnded):
+        Session(child).root.burn(0.1)
+    rest = child.so_far().cpu_s
+    assert child.usage is not None
+    assert sum(parts) + idle + rest == pytest.approx(child.usage.cpu_s)
+
+
+BURNS = """
+import time
+
+
+def burn(seconds):
+    start = time.process_time()
+    while time.process_time() - start < seconds:
+        pass
+"""
+
+
 def test_what_is_printed_is_kept_up_to_the_cap(child: Child) -> None:
     """Megabytes of output hold nothing up: the first kilobytes are kept, the rest is thrown away."""
     assert Session(child).root.chatter() == 7
