@@ -6,10 +6,13 @@
 One equal check everywhere: an RNN cell against torch.nn.RNNCell, 5 points. This grader makes it twice, as a public
 check and as a hidden one, since its assignments have both. Each runs as its manual says, in processes that start and
 end here and one submission at a time: `autograder grade --jobs 1` with the sandbox required and `nbgrader autograde`
-over a class, `otter run` for each submission. Figures are CPU seconds of all those processes, start-up included,
-divided by the submissions, minus what the cell itself computes (measured in a plain loop: well under a millisecond);
-wall time stands beside it. What one more submission costs is what the largest class takes more than the smallest. All
-of it happens in one run, so that ratios mean something whatever else the machine does.
+over a class, `otter run` for each submission.
+
+Overhead is what that takes beyond the students' own computation: one process that imports torch, runs all the files and
+calls each cell once, without any grader. Figures are CPU seconds of all processes, start-up included, minus those of
+that plain loop over as many files, divided by the submissions; what they took as a whole stands in brackets. What one
+more submission costs is what the largest class takes more than the smallest. All of it happens in one run, so that
+ratios mean something whatever else the machine does.
 """
 
 from __future__ import annotations
@@ -17,13 +20,12 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import sys
 import tempfile
-import time
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 from figures import Figure, write
 from others import POINTS, Cost, measured, nbgrader, otter
@@ -80,6 +82,20 @@ def test_rnn_cell_{name}(student, draw):
 '''
 
 
+LOOP = """import sys
+
+import torch
+
+torch.set_num_threads(1)
+args = [torch.randn(*shape) for shape in ((3, 5), (3, 7), (7, 5), (7, 7), (7,), (7,))]
+for path in sys.argv[1:]:
+    place = {}
+    with open(path) as file:
+        exec(compile(file.read(), path, "exec"), place)
+    place["rnn_cell"](*args)
+"""
+
+
 def main() -> None:
     """Measure all and print two tables."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -88,22 +104,22 @@ def main() -> None:
     add("--of-others", default=[1, 10], help="for each of the others, which need seconds a submission; 0: none")
     parser.add_argument("--figures", type=Path, help="write the figures there, for benchmarks/all.py")
     options = parser.parse_args()
-    os.environ["OMP_NUM_THREADS"] = "1"
     others = [count for count in options.of_others if count]
     with tempfile.TemporaryDirectory() as folder:
-        root, own = Path(folder), arithmetic_s()
+        root = Path(folder)
         runs = {"this grader": (ours, options.submissions), "nbgrader autograde": (nbgrader, others)}
         runs["otter run"] = (otter, others)
         costs = {
             name: [grader(root / f"{name.split()[0]}{count}", right(count)) for count in counts]
             for name, (grader, counts) in runs.items()
         }
+        loops = {count: plain_loop(root / f"loop{count}", right(count)) for count in {*options.submissions, *others}}
         graders = {name: run[0] for name, run in runs.items() if costs[name]}
         tried = {name: grader(root / f"{name.split()[0]}cheats", CHEATS).scores for name, grader in graders.items()}
-    print(f"one check of an RNN cell; the cell itself computes for {own * 1e3:.2f} ms, taken off below")
-    print(f"load average of the machine: {os.getloadavg()[0]:.1f} on {os.cpu_count()} cores\n")
-    costs = {name: [replace(each, cpu_s=each.cpu_s - each.count * own) for each in costs[name]] for name in graders}
-    figures = in_table(costs)
+    print(
+        f"one check of an RNN cell; load average of the machine: {os.getloadavg()[0]:.1f} on {os.cpu_count()} cores\n"
+    )
+    figures = in_table({name: costs[name] for name in graders}, loops)
     print(f"\n{f'points of {POINTS}':30s}" + "".join(f"{name:>20s}" for name in graders))
     for student in ("right 0", *CHEATS):
         points = [{**costs[name][0].scores, **tried[name]}[student] for name in graders]
@@ -112,16 +128,22 @@ def main() -> None:
         write(options.figures, figures)
 
 
-def in_table(costs: Mapping[str, Sequence[Cost]]) -> list[Figure]:
+def in_table(wholes: Mapping[str, Sequence[Cost]], loops: Mapping[int, Cost]) -> list[Figure]:
     """Print what a submission costs in classes of several sizes, and one more in a class; return the ratios."""
-    sizes = sorted({each.count for row in costs.values() for each in row})
-    cells = {(name, each.count): each for name, row in costs.items() for each in row}
+    costs = {
+        name: [replace(one, cpu_s=one.cpu_s - loops[one.count].cpu_s) for one in row] for name, row in wholes.items()
+    }
+    sizes = sorted(loops)
     print(
-        f"{'CPU s a submission (wall)':28s}" + "".join(f"{f'of {size}':>20s}" for size in sizes) + f"{'each more':>20s}"
+        f"{'CPU s a submission (whole)':28s}"
+        + "".join(f"{f'of {size}':>20s}" for size in sizes)
+        + f"{'each more':>20s}"
     )
     for name, row in costs.items():
-        told = [f"{c.each_s:.3f} ({c.wall_s / size:.3f})" if (c := cells.get((name, size))) else "" for size in sizes]
+        beyond, whole = ({one.count: one.each_s for one in each} for each in (row, wholes[name]))
+        told = [f"{beyond[size]:.3f} ({whole[size]:.3f})" if size in beyond else "" for size in sizes]
         print(f"{name:28s}" + "".join(f"{cell:>20s}" for cell in told) + f"{further_s(row):20.4f}")
+    print(f"{'no grader: a plain loop':28s}" + "".join(f"{f'({loops[size].each_s:.3f})':>20s}" for size in sizes))
     here = next(iter(costs.values()))
     most = max(here, key=lambda each: each.count)
     figures = [
@@ -130,14 +152,11 @@ def in_table(costs: Mapping[str, Sequence[Cost]]) -> list[Figure]:
     ]
     for name, row in list(costs.items())[1:]:
         largest, further = max(row, key=lambda each: each.count), further_s(row) / further_s(here)
-        goal = GOALS[name]
         amortised = largest.each_s / most.each_s
         print(f"{name}: {further:.0f} times ours for each more, {amortised:.0f} with starts over {most.count} here")
         figures += [
-            Figure(f"{name} over this grader, CPU of each more", further, "x", at_least=goal),
-            Figure(
-                f"{name} over this grader, CPU, starts over {most.count} included", amortised, "x", at_least=GOALS[name]
-            ),
+            Figure(f"{name} over this grader, CPU of each more", further, "x", at_least=GOALS[name]),
+            Figure(f"{name} over this grader, starts over {most.count} here", amortised, "x", at_least=GOALS[name]),
         ]
     return figures
 
@@ -153,20 +172,14 @@ def right(count: int) -> dict[str, str]:
     return {f"right {number}": f"{RIGHT}# {number}\n" for number in range(count)}
 
 
-def arithmetic_s() -> float:
-    """CPU seconds of the cell itself, in a plain loop."""
-    import torch
-
-    torch.set_num_threads(1)
-    place: dict[str, Any] = {}
-    exec(compile(RIGHT, "right.py", "exec"), place)  # noqa: S102 - our own text
-    shapes = ((3, 5), (3, 7), (7, 5), (7, 7), (7,), (7,))
-    args = [torch.randn(*shape, dtype=torch.float64) for shape in shapes]
-    place["rnn_cell"](*args)
-    start = time.process_time()
-    for _ in range(100):
-        place["rnn_cell"](*args)
-    return (time.process_time() - start) / 100
+def plain_loop(folder: Path, sources: Mapping[str, str]) -> Cost:
+    """The students' own computation: one process runs all files and calls each cell."""
+    folder.mkdir()
+    (folder / "loop.py").write_text(LOOP, encoding="utf-8")
+    paths = [folder / f"{number}.py" for number in range(len(sources))]
+    for path, source in zip(paths, sources.values(), strict=True):
+        path.write_text(source, encoding="utf-8")
+    return measured([[sys.executable, "loop.py", *(path.name for path in paths)]], folder, len(paths))[0]
 
 
 # --- this grader -----------------------------------------------------------------------------------------------------
