@@ -44,6 +44,11 @@ ADVICE: Mapping[str, str] = MappingProxyType(
 )
 """Name of an exception -> what a student may not know about where their code runs."""
 WORDS_OF_AN_ERROR = 300
+LOST = "In your loop the weights became nan or inf. It was ended there, since no further step mends that."
+LOST_HINT = (
+    "What makes them so: a logarithm or a root of 0, a division by 0, a softmax over nothing but -inf, gradients that "
+    "are never cleared or clipped."
+)
 ON_A_GPU = "On a GPU this line fails: one of its tensors lies on the CPU."
 LENGTHS = re.compile(r"'lengths' argument should be a 1D CPU int64 tensor")
 """What `pack_padded_sequence` says: the one place where a tensor has to be on the CPU."""
@@ -67,6 +72,8 @@ def finding_of_exception(error: StudentError) -> Finding:
         return Finding("exception", words, detail=str(error))
     if name == "BannedCall" and REFUSAL.fullmatch(error.message):
         return Finding("banned", error.message, error.where)
+    if name == "TrainingLost":
+        return Finding("training", LOST, error.where, LOST_HINT, detail=str(error))
     if is_device_mistake(error):
         if LENGTHS.search(error.message):
             return Finding("exception", LENGTHS_ON_A_GPU, error.where, detail=str(error))

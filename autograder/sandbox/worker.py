@@ -21,6 +21,7 @@ from autograder.sandbox import surroundings, wire
 from autograder.sandbox.described import describe
 from autograder.sandbox.devices import Place
 from autograder.sandbox.graphs import operators_in
+from autograder.sandbox.lost import watch
 
 
 class Kept:
@@ -198,9 +199,11 @@ class Executor:
         kwargs: dict[str, Any],
     ) -> dict[str, Any]:
         """Run the student's training loop; only weights and losses come back."""
-        name, settings = optimizer
-        trainable = [parameter for parameter in model.parameters() if parameter.requires_grad]
-        losses = getattr(self._module, fit)(model, batches, getattr(torch.optim, name)(trainable, **settings), **kwargs)
+        kind, settings = optimizer
+        trainable = {name: parameter for name, parameter in model.named_parameters() if parameter.requires_grad}
+        steps = getattr(torch.optim, kind)(list(trainable.values()), **settings)
+        watch(steps, trainable.items())
+        losses = getattr(self._module, fit)(model, batches, steps, **kwargs)
         attached = any(leaf.requires_grad for leaf in float_leaves(losses))
         return {**self._state(model), "losses": losses, "losses_attached": attached}
 

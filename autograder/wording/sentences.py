@@ -193,6 +193,11 @@ SENTENCES = (
     N_("It calls itself without coming to an end."),
     N_("A function must return its answer, and not end the program."),
     N_("There is no screen when it is graded: leave windows out."),
+    N_("In your loop the weights became nan or inf. It was ended there, since no further step mends that."),
+    N_(
+        "What makes them so: a logarithm or a root of 0, a division by 0, a softmax over nothing but -inf, gradients "
+        "that are never cleared or clipped."
+    ),
     N_("On a GPU this line fails: one of its tensors lies on the CPU."),
     N_("On a GPU this line fails: packing takes its lengths from the CPU, `lengths.cpu()`."),
     N_(

@@ -14,6 +14,7 @@ from torch import Tensor
 
 from autograder.checks import CheckFailure, Draw, builtin, learned, load, three_steps, train
 from autograder.checks.draw import HOME_SECRET, derive_key
+from autograder.checks.exceptions import finding_of_exception
 from autograder.records import Finding
 from autograder.sandbox.faults import StudentError
 from autograder.sandbox.remote import LocalTransport, Remote, Session, handle_session
@@ -389,3 +390,14 @@ def test_a_curve_is_numbers_whatever_the_loop_returns(module_of: ModuleOf) -> No
             fit="fit_oddly",
         )
         assert handle_session(student).curve == curve
+
+
+def test_a_lost_training_is_told_in_words_of_ours() -> None:
+    """What weights became, and why, stands in sentences that no submission wrote; names and steps are detail."""
+    error = StudentError(("TrainingLost",), "after step 20 of the loop, w held nan or inf", (("rnn.py", 7, "fit"),))
+    finding = finding_of_exception(error)
+    assert finding.kind == "training"
+    assert "nan or inf" in finding.message
+    assert "step 20" not in finding.message + finding.hint
+    assert finding.where == "rnn.py, line 7, in fit"
+    assert "step 20" in finding.detail

@@ -17,6 +17,7 @@ from autograder.errors import WireError
 from autograder.sandbox import wire
 from autograder.sandbox.described import describe
 from autograder.sandbox.faults import CannotCross, StudentError
+from autograder.sandbox.loading import import_apart
 from autograder.sandbox.remote import LocalTransport, Remote, Session, read_state, train
 from autograder.sandbox.worker import Executor, load_weights
 
@@ -386,6 +387,71 @@ def test_losses_that_hold_their_graph_are_noticed(session: Session) -> None:
         session.root.Layer(), "fit_attached", [(torch.ones(1, 2), torch.zeros(1, 3))], ("SGD", {"lr": 0.1}), {}
     )
     assert trained.attached
+
+
+LOOPS = """
+import copy
+
+import torch
+from torch import nn
+
+
+class Model(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.layer = nn.Linear(2, 1)
+        self.frozen = nn.Parameter(torch.tensor(float("nan")), requires_grad=False)
+
+    def forward(self, x):
+        return self.layer(x)
+
+
+def fit(model, batches, optimizer, *, spoils=0, mends=False):
+    losses = []
+    for number, (inputs, targets) in enumerate(batches, start=1):
+        optimizer.zero_grad()
+        loss = ((model(inputs) - targets) ** 2).mean()
+        if number == spoils:
+            loss = loss * float("inf")
+        kept = copy.deepcopy(model.state_dict())
+        loss.backward()
+        optimizer.step()
+        if mends and number == spoils:
+            model.load_state_dict(kept)
+        losses.append(loss.item())
+    return losses
+
+
+def fit_a_copy(model, batches, optimizer):
+    other = copy.deepcopy(optimizer)
+    return fit(model, batches, other)
+"""
+
+
+def learned(tmp_path: Path, fit: str, **kwargs: Any) -> Any:
+    """What a loop of `LOOPS` makes of 40 batches."""
+    (tmp_path / "loops.py").write_text(LOOPS)
+    session = Session(LocalTransport(Executor(import_apart([tmp_path], "loops"), tmp_path)))
+    batches = [(torch.ones(3, 2), torch.zeros(3, 1))] * 40
+    return train(session.root.Model(), fit, batches, ("SGD", {"lr": 0.1}), kwargs)
+
+
+def test_a_training_that_cannot_recover_ends(tmp_path: Path) -> None:
+    """Where weights are no numbers any more, the next look ends the loop and says when it was, and which."""
+    with pytest.raises(StudentError, match=r"after step 20 of the loop, layer.weight and 1 more") as raised:
+        learned(tmp_path, "fit", spoils=13)
+    assert raised.value.type_names[0] == "TrainingLost"
+
+
+@pytest.mark.parametrize("kwargs", [{}, {"spoils": 13, "mends": True}, {"spoils": 0}])
+def test_other_trainings_come_to_their_end(tmp_path: Path, kwargs: dict[str, Any]) -> None:
+    """A loss that was inf once is no reason where the weights were put right, nor is what never trained."""
+    assert len(learned(tmp_path, "fit", **kwargs).losses) == 40
+
+
+def test_a_copied_optimizer_trains_on(tmp_path: Path) -> None:
+    """A loop may copy its optimizer: the copy has no hook of ours, and misses none."""
+    assert len(learned(tmp_path, "fit_a_copy").losses) == 40
 
 
 # --- what is kept, and what is raised --------------------------------------------------------------------------------
