@@ -10,6 +10,8 @@ from __future__ import annotations
 import hashlib
 import math
 import random
+import signal
+import threading
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack, closing, contextmanager, nullcontext
@@ -33,6 +35,12 @@ from autograder.sandbox.worker import Executor, Kept
 
 MAX_STEPS = 16
 """Training runs of more steps are judged by what they learn: their numbers name no mistake."""
+LONGEST_S = 3.0
+"""CPU seconds for one answer: asked what another submission was asked, some mistakes would never come back."""
+
+
+class _TooLongError(BaseException):
+    """An answer that does not come; no `except Exception` of the code that is asked may catch it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -206,7 +214,7 @@ class _Playing:
         if self._executor is None:
             self._executor = self._live()
         with self._player.watched(asked.place):
-            answer = self._executor.reply(asked.question)
+            answer = _in_time(self._executor, asked.question)
         if memory:
             memory.put(place, answer)
         return answer
@@ -218,12 +226,34 @@ class _Playing:
         self._open.enter_context(_seeded(self._seed))
         executor = Executor(module, self._player.folder, kept=self.known)
         for question in self._missed:
-            executor.reply(question)
+            _in_time(executor, question)
         return executor
 
     def close(self) -> None:
         """Leave the judge's own random states as they were."""
         self._open.close()
+
+
+def _in_time(executor: Executor, question: bytes) -> bytes:
+    """The frame that answers; for an answer that takes too long, one that says so, as of whatever code raises.
+
+    Raises WireError where there is none at all.
+    """
+    if threading.current_thread() is not threading.main_thread():  # Python hears signals there alone
+        return executor.reply(question)
+
+    def stop(*_: object) -> None:
+        raise _TooLongError(f"no answer within {LONGEST_S:g} s")
+
+    before = signal.signal(signal.SIGVTALRM, stop)
+    try:
+        signal.setitimer(signal.ITIMER_VIRTUAL, LONGEST_S)
+        return executor.reply(question)
+    except _TooLongError as error:  # raised between two lines of ours
+        raise WireError(str(error)) from None
+    finally:
+        signal.setitimer(signal.ITIMER_VIRTUAL, 0)
+        signal.signal(signal.SIGVTALRM, before)
 
 
 class _Known(Kept):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import signal
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -16,7 +17,7 @@ from hypothesis import strategies as st
 
 from autograder.checks.bench import Transcript
 from autograder.checks.known_answers import KnownAnswers
-from autograder.diagnosis import shelf
+from autograder.diagnosis import replay, shelf
 from autograder.diagnosis.agree import Stayed, Terms, agreement
 from autograder.diagnosis.replay import MAX_STEPS, Player, distances, read
 from autograder.sandbox.remote import Exchange, LocalTransport, Session, train
@@ -109,6 +110,42 @@ def test_objects_are_those_of_the_replaying_module(module_of: ModuleOf) -> None:
     assert replayed(transcript, *module_of(WITH_OBJECTS)) == [0, 0, 0, 0]
     assert [distance > 0 for distance in replayed(transcript, *module_of(wrong))] == [False, False, True, True]
     assert len(replayed(transcript, *module_of(wrong), limit=1e-6)) == 3
+
+
+LOOPS = """
+def find(x):
+    while x < 0:
+        try:
+            pass
+        except Exception:
+            pass
+    return x
+"""
+
+
+def test_an_answer_that_never_comes_is_waited_for_a_while(module_of: ModuleOf, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A module that would loop for ever answers as one that raises; it is asked on, and next time that is known."""
+    monkeypatch.setattr(replay, "LONGEST_S", 0.05)
+
+    def ask(student: Any) -> None:
+        for x in (1, -1, 2):
+            student.find(x)
+
+    transcript = recorded(*module_of(LOOPS.replace("x < 0", "x < -9")), ask)
+    module, folder = module_of(LOOPS)
+    memory, made = KnownAnswers(errors=True), list[ModuleType]()
+
+    def making() -> ModuleType:
+        made.append(module)
+        return module
+
+    sessions = read(transcript)
+    assert sessions is not None
+    for _ in range(2):
+        found = distances(sessions, transcript, Player("m", making, folder, memory))
+        assert [gap.distance > 0 for gap in found] == [False, True, False]
+        assert len(made) == 1
+    assert signal.getitimer(signal.ITIMER_VIRTUAL) == (0, 0)
 
 
 def test_who_was_asked_the_same_before_is_not_asked_again(module_of: ModuleOf) -> None:
