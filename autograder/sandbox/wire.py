@@ -42,6 +42,13 @@ class Foreign(Protocol):
         """Return the object that `document` stands for; raises WireError for an unknown one."""
 
 
+@dataclasses.dataclass(frozen=True, slots=True)
+class Staying:
+    """A value that stays here whatever its type: an object of a class that a submission made of dict, list or str."""
+
+    value: object
+
+
 class Plain:
     """The wire's rule for messages in which no object may stay behind."""
 
@@ -116,6 +123,8 @@ class _Writer:
             return value
         if isinstance(value, torch.Tensor):
             return self._tensor(value)
+        if isinstance(value, Staying):
+            return self._kept(value.value, depth + 1)
         if kind in (list, tuple, dict) or (isinstance(value, tuple | list | dict) and not is_record(value)):
             return self._container(value, depth + 1)
         scalar = _encode_scalar(value)

@@ -55,6 +55,19 @@ class State(NamedTuple):
     c: torch.Tensor
 
 
+class Words(dict):
+    def __missing__(self, word):
+        return 3
+
+    def encode(self, words):
+        return [self[word] for word in words]
+
+
+class Shape(tuple):
+    def size(self):
+        return len(self)
+
+
 @dataclass
 class Box:
     weights: torch.Tensor
@@ -220,6 +233,13 @@ def test_records_unpack_and_go_back_as_themselves(session: Session) -> None:
     assert len(box) == 2
     assert box[1] == 3
     assert box.steps.fetch() == 3
+
+
+def test_an_object_stays_whatever_its_class_was_made_of(session: Session) -> None:
+    """A class of a submission's own that is a dict or a tuple as well keeps its methods."""
+    words = session.root.Words({"a": 4})
+    assert words.encode(["a", "b"]) == [4, 3]
+    assert session.root.Shape((2, 3)).size() == 2
 
 
 # --- gradients -------------------------------------------------------------------------------------------------------
