@@ -57,8 +57,8 @@ class Verdict:
 
     @property
     def exact(self) -> tuple[Diagnosis, ...]:
-        """The diagnoses that give all answers of their check."""
-        return tuple(found for result in self.grade.results if (found := result.diagnosis) and found.distance == 0)
+        """The diagnoses that give all answers of their check, and that no passed check refutes."""
+        return tuple(found for result in self.grade.results if (found := result.diagnosis) and found.exact)
 
     @property
     def named(self) -> str:

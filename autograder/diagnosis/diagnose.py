@@ -55,7 +55,8 @@ class Diagnostician:
     def diagnose(self, transcript: Transcript, passed: frozenset[str] = frozenset()) -> Diagnosis | None:
         """Return what the answers in a transcript say about the code; None where they say nothing.
 
-        A mistake that fails a check which the submission `passed` is believed only where no other explains the answers.
+        A mistake that fails a check which the submission `passed` was not made. It is returned only where no other
+        explains the answers, with these checks, as something that has the same effect here.
         """
         sessions = read(transcript)
         if not sessions or self._rest_s["singles"] <= 0:
@@ -145,23 +146,26 @@ class _Trial:
             return None
         touching = dict(self._touching(until))
         ranked = sorted(touching, key=lambda id_: (self._as_far(touching[id_]), self._unexplained(touching[id_])))
-        for first, second in _in_order_of_promise(ranked[:CANDIDATES], self._clashes(touching)):
+        likely = [id_ for id_ in ranked if not self._against((id_,))]
+        for first, second in _in_order_of_promise(likely[:CANDIDATES], self._clashes(touching)):
             try:
                 if self._replay((first, second), EQUAL, until=until)[-1].distance <= EQUAL:
                     return self._diagnosis((first, second))
             except _TimeIsUpError:
                 break
-        if not ranked:
-            return None
-        closest = touching[ranked[0]]
-        wrong = [gap.distance > EQUAL for gap in closest]
+        leads = (self._lead(id_, touching[id_]) for id_ in (*likely[:1], *ranked[:1]))
+        return next(filter(None, leads), None)
+
+    def _lead(self, id_: str, found: Sequence[Gap]) -> Diagnosis | None:
+        """A mistake that gives some of the answers, if those that it leaves are few enough."""
+        wrong = [gap.distance > EQUAL for gap in found]
         explained = sum(not wrong[number] for number in self._wrong)
         most = 1.0 if explained else LEAD
-        if self._unexplained(closest) > most * self._unexplained(self._right):
+        if self._unexplained(found) > most * self._unexplained(self._right):
             return None
         return replace(
-            self._diagnosis((ranked[0],)),
-            distance=max(min(gap.distance, FARTHEST) for gap in closest),
+            self._diagnosis((id_,)),
+            distance=max(min(gap.distance, FARTHEST) for gap in found),
             explained=explained,
             spoiled=sum(wrong) - sum(wrong[number] for number in self._wrong),
         )
@@ -205,8 +209,15 @@ class _Trial:
     def _diagnosis(self, ids: tuple[str, ...], also: tuple[str, ...] = ()) -> Diagnosis:
         """What explains every answer: one mistake, or two together, and others that would do as well."""
         part, *more = (self._catalogue.part_of(id_) for id_ in (*ids, *also))
-        wrong = len(self._wrong or self._not_literal)
-        return Diagnosis(ids, also, len(self._asked), wrong, 0.0, part, more_parts=tuple(more), explained=wrong)
+        wrong, against = len(self._wrong or self._not_literal), self._against(ids)
+        return Diagnosis(
+            ids, also, len(self._asked), wrong, 0.0, part, more_parts=tuple(more), explained=wrong, against=against
+        )
+
+    def _against(self, ids: Sequence[str]) -> tuple[str, ...]:
+        """The checks that passed although the catalogue says that they catch one of these mistakes."""
+        known = self._catalogue.mistakes
+        return tuple(dict.fromkeys(check for id_ in ids for check in known[id_].caught_by if check in self._passed))
 
     def _by_relevance(self, *, likely: bool | None = None) -> list[str]:
         """The mistakes, those first that the catalogue says this check catches; only likely ones, or only the others.
@@ -214,7 +225,7 @@ class _Trial:
         Unlikely is a mistake that should have failed a check which this submission passed.
         """
         check, known = self._transcript.check, self._catalogue.mistakes
-        chosen = [id_ for id_, each in known.items() if likely in (None, self._passed.isdisjoint(each.caught_by))]
+        chosen = [id_ for id_ in known if likely in (None, not self._against((id_,)))]
         return sorted(chosen, key=lambda id_: _place(check, known[id_].caught_by))
 
     def _replay(

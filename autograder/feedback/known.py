@@ -41,11 +41,17 @@ def diagnosed(diagnosis: Diagnosis | None) -> str:
     names = " or ".join([" and ".join(diagnosis.mistakes), *diagnosis.also])
     part = f", in {' and '.join(diagnosis.parts)}" if diagnosis.parts else ""
     calls, wrong = diagnosis.calls, diagnosis.wrong
-    if not diagnosis.exact:
+    if diagnosis.distance:
         gives = f"gives {diagnosis.explained} of {wrong} wrong answers"
         spoils = f", but not {diagnosis.spoiled} of {calls - wrong} right ones" if diagnosis.spoiled else ""
-        return visible(f"{names}{part}: only the closest: {gives}{spoils}; {short(diagnosis.distance)} away at most")
-    alike = "; they answer alike, so it may be any of them" if diagnosis.also else ""
-    return visible(
-        f"{names}{part}: equal to the student's answers on {calls} of {calls} calls, {wrong} of them wrong{alike}"
-    )
+        away = f"{short(diagnosis.distance)} away at most"
+        return visible(f"{names}{part}: only the closest: {gives}{spoils}; {away}{_refuted(diagnosis)}")
+    alike = "; they answer alike, so it may be any of them" if diagnosis.also and not diagnosis.against else ""
+    equal = f"equal to the student's answers on {calls} of {calls} calls, {wrong} of them wrong"
+    return visible(f"{names}{part}: {equal}{alike}{_refuted(diagnosis)}")
+
+
+def _refuted(diagnosis: Diagnosis) -> str:
+    """What speaks against the mistake that is named."""
+    passed = ", ".join(diagnosis.against)
+    return f"; but {passed} passed, which it fails: something else with the same effect here" if passed else ""

@@ -76,11 +76,13 @@ class Diagnosis:
     """Of the wrong calls, those whose answers equal the named mistake's; all of them where `distance` is 0."""
     spoiled: int = 0
     """Right calls that the named mistake would have got wrong; none where `distance` is 0."""
+    against: tuple[str, ...] = ()
+    """Checks that passed although what is named fails them: it answers alike here, and it is not what was done."""
 
     @property
     def exact(self) -> bool:
-        """Whether every answer is explained by what is named first; something else may explain it, too."""
-        return self.distance == 0
+        """Whether what is named first explains every answer, and no passed check refutes it; more may explain it."""
+        return self.distance == 0 and not self.against
 
     @property
     def certain(self) -> bool:

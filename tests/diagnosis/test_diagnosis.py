@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from autograder.diagnosis import Diagnostician, diagnose, replay
+from autograder.feedback.known import diagnosed
 from autograder.pipeline import Job
 from autograder.records import Diagnosis, Grade, Outcome, Submission
 from autograder.sandbox.worker import Executor
@@ -244,6 +245,19 @@ def test_what_passed_speaks_against_a_mistake(
     slip = "return x @ weight_ih.T + bias_ih + (h @ weight_hh.T + bias_hh)"
     found = diagnoses(desk.grade(hand_in(edited((RIGHT_CELL, slip)))))["test_rnn_cell"]
     assert (found.mistakes, found.also) == (("tiny.nothing_else",), ())
+
+
+def test_a_mistake_that_a_passed_check_refutes_is_never_certain(
+    write_tiny: Write, tmp_path: Path, desk_for: Any, hand_in: HandIn, edited: Edited
+) -> None:
+    """Answers that only such a mistake gives come from something else with the same effect; those who grade read so."""
+    catalogue = CELL_MISTAKES.replace("caught_by: [test_rnn_cell]", "caught_by: [test_double, test_rnn_cell]")
+    desk = desk_for(write_tiny(tmp_path / "cells", mistakes__yml=catalogue))
+    slip = "return x @ weight_ih.T + bias_ih + (h @ weight_hh.T + bias_hh)"
+    found = diagnoses(desk.grade(hand_in(edited((RIGHT_CELL, slip)))))["test_rnn_cell"]
+    assert {*found.mistakes, *found.also} == {"tiny.no_tanh", "tiny.nothing_else"}
+    assert (found.against, found.exact, found.certain) == (("test_double",), False, False)
+    assert "but test_double passed, which it fails: something else with the same effect here" in diagnosed(found)
 
 
 def test_a_second_run_diagnoses_nothing_and_a_new_hint_is_told(
