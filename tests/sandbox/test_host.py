@@ -324,6 +324,12 @@ def test_every_wait_status_has_an_outcome(status: int, cpu_s: float, stderr: str
     assert how_it_ended(status, cpu_s, 2, stderr).outcome is outcome
 
 
+@pytest.mark.parametrize(("cpu_s", "outcome"), [(116.5, Outcome.TIMED_OUT), (60.0, Outcome.OUT_OF_MEMORY)])
+def test_time_that_the_kernel_counts_otherwise_is_no_memory(cpu_s: float, outcome: Outcome) -> None:
+    """Whoever was killed near the end of the CPU time had used it up, although less of it is told afterwards."""
+    assert how_it_ended(signal.SIGKILL, cpu_s, 120, "").outcome is outcome
+
+
 # --- zygotes ---------------------------------------------------------------------------------------------------------
 
 
