@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 import torch
 from torch import nn
@@ -27,6 +29,28 @@ def test_every_operator_counts_once() -> None:
     assert operators_in([x]) == 0
     assert operators_in([(x @ w).detach()]) == 0
     assert operators_in([]) == 0
+
+
+class Doubled(torch.autograd.Function):
+    """A step with a backward pass of its own."""
+
+    @staticmethod
+    def forward(ctx: Any, x: torch.Tensor) -> torch.Tensor:
+        """Twice x, in as many operators as one likes."""
+        del ctx
+        return x + x
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: torch.Tensor) -> torch.Tensor:
+        """Twice the gradient."""
+        del ctx
+        return 2 * gradients[0]
+
+
+def test_a_function_of_ones_own_hides_its_operators() -> None:
+    """Where one is on the way nothing is counted: a single node says nothing about the work in it."""
+    x = torch.ones(3, requires_grad=True)
+    assert operators_in([torch.tanh(Doubled.apply(x) * 3)]) == 0
 
 
 def test_a_loop_over_rows_shows_in_the_count() -> None:
