@@ -14,6 +14,8 @@ from torch import Tensor
 
 _FEW = 4
 """Indices that are listed one by one."""
+_MOST = 2**16
+"""Numbers of an answer that are compared with each other: larger ones would take a while and say the same."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +40,7 @@ def pattern(difference: Difference) -> str:
     """One fact about how the answer is wrong, empty when none stands out; for at least two values."""
     if difference.got.numel() < 2:
         return ""
-    for describe in (_whole, _moved, _shared_offset, _triangle, _row_ends, _places):
+    for describe in (_whole, _moved, _softmax, _reordered, _shared_offset, _by_row, _triangle, _row_ends, _places):
         if words := describe(difference):
             return words
     return "every value differs" if bool(difference.wrong.all()) else ""
@@ -106,6 +108,38 @@ def _is_shifted(difference: Difference, axis: int) -> bool:
     return False
 
 
+def _softmax(difference: Difference) -> str:
+    """Scores where weights are wanted, or the reverse. Axes of one place and whole numbers tell nothing."""
+    got, expected = difference.got, difference.expected
+    if bool((got == got.round()).all()):
+        return ""
+    for axis in (axis for axis in reversed(range(got.ndim)) if got.shape[axis] > 1):
+        if difference.would_be_right(got.softmax(axis)):
+            return f"it is right after a softmax along {_axis(axis, got)}"
+        if Difference(got, expected.softmax(axis), difference.allowed).would_be_right(got):
+            return f"it is the softmax of the right answer along {_axis(axis, got)}"
+        if Difference(got, expected.log_softmax(axis), difference.allowed).would_be_right(got):
+            return f"it is the log_softmax of the right answer along {_axis(axis, got)}"
+    return ""
+
+
+def _reordered(difference: Difference) -> str:
+    """The right numbers, all of them different enough to know them again, in other places."""
+    got, expected, allowed = difference.got, difference.expected, difference.allowed
+    if got.numel() > _MOST or expected.flatten().sort()[0].diff().count_nonzero() + 1 < max(_FEW, got.numel() // 2):
+        return ""
+    for axis in range(got.ndim):
+        ours, theirs, near = (each.movedim(axis, 0).reshape(got.shape[axis], -1) for each in (got, expected, allowed))
+        if len(ours) > 1 and len(ours) * ours.numel() <= 8 * _MOST:
+            same = ((ours[None] - theirs[:, None]).abs() <= near[:, None]).all(-1)  # (place, whose numbers stand there)
+            if bool((same.sum(0) == 1).all() and (same.sum(1) == 1).all()):
+                return f"the right values stand in another order along {_axis(axis, got)}"
+    ours, (theirs, order) = got.flatten().sort()[0], expected.flatten().sort()
+    if Difference(ours, theirs, allowed.flatten()[order]).would_be_right(ours):
+        return "the right values stand in other places: was an axis to be moved (permute, transpose), not reshaped?"
+    return ""
+
+
 def _shared_offset(difference: Difference) -> str:
     got, offset, wrong = difference.got, difference.got - difference.expected, difference.wrong
     if bool(wrong.all()) and difference.would_be_right(got - offset.mean()):
@@ -114,6 +148,20 @@ def _shared_offset(difference: Difference) -> str:
     shared = offset.flatten(0, -2).mean(0) if got.ndim > 1 else offset
     if len(rows) > 1 and bool(rows.any(1).all()) and difference.would_be_right(got - shared):
         return "the error is the same in every row, as if a bias were missing or added twice"
+    return ""
+
+
+def _by_row(difference: Difference) -> str:
+    """Rows of the last axis that are each right but for one number: what is the same for a whole row went wrong."""
+    got, expected = difference.got, difference.expected
+    if int(((expected != 0).sum(-1) > 2).sum()) < 2:  # two numbers always have a factor or an offset
+        return ""
+    if difference.would_be_right(got - (got - expected).mean(-1, keepdim=True)):
+        return "every row of the last axis is off by an amount of its own"
+    size = (expected * expected).sum(-1, keepdim=True)
+    factors = (got * expected).sum(-1, keepdim=True) / size.where(size > 0, 1.0)
+    if bool((factors != 0).all()) and difference.would_be_right(got / factors):
+        return "every row of the last axis is right up to a factor of its own, as if it were not normalised"
     return ""
 
 

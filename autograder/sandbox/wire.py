@@ -42,11 +42,13 @@ class Foreign(Protocol):
         """Return the object that `document` stands for; raises WireError for an unknown one."""
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
 class Staying:
     """A value that stays here whatever its type: an object of a class that a submission made of dict, list or str."""
 
-    value: object
+    __slots__ = ("value",)
+
+    def __init__(self, value: object) -> None:
+        self.value = value
 
 
 class Plain:

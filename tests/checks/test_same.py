@@ -364,6 +364,12 @@ PATTERNS: list[tuple[Callable[[Tensor], Tensor], str]] = [
     (torch.zeros_like, "your answer is zero everywhere"),
     (lambda x: x + 1, "every value is off by the same amount"),
     (lambda x: x + torch.arange(5), "the error is the same in every row, as if a bias were missing"),
+    (lambda x: x[[1, 0, 2]], "the right values stand in another order along axis 0 (the batch, if it comes first)"),
+    (lambda x: x.mT.reshape(x.shape), "the right values stand in other places: was an axis to be moved"),
+    (lambda x: x.softmax(-1), "it is the softmax of the right answer along axis 2"),
+    (lambda x: x.log_softmax(1), "it is the log_softmax of the right answer along axis 1"),
+    (lambda x: x + torch.arange(18).view(3, 6, 1), "every row of the last axis is off by an amount of its own"),
+    (lambda x: x * torch.arange(1, 19).view(3, 6, 1), "every row of the last axis is right up to a factor of its own"),
     (lambda x: x.flip(1), "right after reversing axis 1 (time, if the batch comes first)"),
     (lambda x: x.roll(1, 1), "shifted by one along axis 1 (time"),
     (lambda x: x.roll(-1, 1), "shifted by one along axis 1 (time"),
@@ -394,6 +400,20 @@ def test_a_square_answer_may_be_transposed_without_a_wrong_shape() -> None:
     """Attention weights over queries instead of keys are recognised."""
     weights = stream()(2, 4, 4)
     assert "right after swapping axes 1 and 2" in finding(weights.mT, weights).message
+
+
+def test_scores_where_weights_are_wanted_are_named() -> None:
+    """Whoever forgets the softmax reads so; a few whole numbers that are right after one by chance do not count."""
+    scores = stream()(2, 4, 5)
+    assert "right after a softmax along axis 2" in finding(scores, scores.softmax(-1)).message
+    ones = torch.ones(3, 2)
+    assert "softmax" not in finding(ones, ones / 2).message
+
+
+def test_values_that_are_hard_to_tell_apart_are_in_no_order() -> None:
+    """Of a mask, or of a few ids, any other one has its values in other places."""
+    mask = torch.eye(6, dtype=torch.bool)
+    assert "values stand in" not in finding(mask.roll(2, 0), mask).message
 
 
 def test_differences_above_the_diagonal_are_named() -> None:
