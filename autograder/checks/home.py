@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -26,10 +26,26 @@ from autograder.sandbox.worker import Executor
 
 
 @dataclass
+class Naming(Session):
+    """A session that knows the names for which the student's files were asked."""
+
+    names: set[str] = field(default_factory=set)
+
+    def ask(self, operation: str, **payload: Any) -> dict[str, Any]:
+        """Return the answer to one operation; raises as any session."""
+        for each in (payload.get("root"), payload.get("fit"), *payload.get("path", ())):
+            if isinstance(each, str):
+                self.names.update(each.split("."))
+        return super().ask(operation, **payload)
+
+
+@dataclass
 class AtHome:
     """A submission imported into this process."""
 
     session: Session
+    names: set[str] = field(default_factory=set)
+    """For which the student's files were asked so far."""
 
     def close(self) -> Used:
         """Nothing to end at home."""
@@ -45,7 +61,7 @@ def open_folder(assignment: Assignment, folder: Path, wish: Wish, work: EarlierW
 
     names = wish.check.bans if wish.check.bans is not None else assignment.bans
     banned = bans.install(_plan(names), switchable=True)
-    torch.manual_seed(wish.seed)
+    torch.default_generator.manual_seed(wish.seed)  # torch.manual_seed looks for every accelerator there is
     written = {each.name for each in work.modules if each.written}
     beside = [folder.parent / used.id for used in assignment.builds_on if used.module in written]
     place = loading.Apart([folder, *beside], [each.name for each in work.modules])
@@ -65,7 +81,8 @@ def open_folder(assignment: Assignment, folder: Path, wish: Wish, work: EarlierW
                 standins.set_stand_in(module, name, banned)
     except (Exception, SystemExit) as error:
         raise student_fault(describe(error, str(root))) from error
-    return AtHome(Session(LocalTransport(Executor(module, root, banned.refused), guard)))
+    session = Naming(LocalTransport(Executor(module, root, banned.refused), guard))
+    return AtHome(session, session.names)
 
 
 @lru_cache(maxsize=64)

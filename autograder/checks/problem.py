@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from autograder.checks.exceptions import finding_of_exception
 from autograder.checks.finding import CheckFailure
 from autograder.errors import SandboxError, WireError
-from autograder.records import Finding, Outcome
+from autograder.records import NOT_WRITTEN, Finding, Outcome
 from autograder.sandbox.faults import CannotCross, ChildEnded, StudentError
 
 
@@ -26,8 +26,9 @@ class Problem:
 
     @property
     def final(self) -> bool:
-        """Another precision would end the same way; with numbers half as long, memory may do."""
-        return self.ended and self.outcome is not Outcome.OUT_OF_MEMORY
+        """Another precision would end the same way, as in a part that is not written; with halves, memory may do."""
+        unwritten = (self.finding.kind, self.finding.message) == ("missing", NOT_WRITTEN)
+        return unwritten or (self.ended and self.outcome is not Outcome.OUT_OF_MEMORY)
 
 
 KEEPS_ITS_GRAPH = (

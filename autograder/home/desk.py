@@ -20,6 +20,7 @@ from autograder.home.places import find
 from autograder.home.reading import read_sources
 from autograder.home.report import Report
 from autograder.home.run import Hands, HomeError, Interrupted
+from autograder.home.standing import Standing
 from autograder.home.submit import pack, refuse_unfinished
 from autograder.home.watch import Saves
 from autograder.wording import SOURCE
@@ -106,6 +107,8 @@ class Desk:
         self._language = language
         self._as_json = as_json
         self._hands = Hands()
+        self._memory: dict[str, Standing] | None = None
+        self._shown: Report | None = None
 
     def close(self) -> None:
         """End the process."""
@@ -126,6 +129,7 @@ class Desk:
     def watch(self, folder: Path) -> int:
         """Check again after every save, until ctrl-C."""
         self._hands.ahead = folder
+        self._memory = {}
         with Saves(folder) as saves:
             try:
                 while True:
@@ -155,7 +159,10 @@ class Desk:
                 with waiting.aside():
                     show(report)
 
-            return check(folder, self._words, self._hands, waiting, stop=stop, show=shown, rehearse=rehearse)
+            return check(
+                folder, self._words, self._hands, waiting,
+                stop=stop, show=shown, rehearse=rehearse, memory=self._memory,
+            )  # fmt: skip
 
     def _show(self, report: Report, *, many: bool) -> None:
         if self._as_json:
@@ -175,9 +182,11 @@ class Desk:
             self.page.say("")
 
     def _show_again(self, report: Report) -> None:
+        self._shown = report
         if not self._as_json:
             self.page.clear()
             self.page.results(report)
+            self.page.standing(report)
         self._hands.prepare()
 
     def _watched(self, folder: Path, report: Report) -> None:
@@ -185,6 +194,10 @@ class Desk:
             sys.stdout.write(json.dumps(report.as_json()) + "\n")
             sys.stdout.flush()
             return
+        if self._shown is None or [line.said for line in self._shown.lines] != [line.said for line in report.lines]:
+            self._memory = None  # what was to stand did not: from now on all checks run before any is shown
+            self.page.clear()
+            self.page.results(report)
         self.page.rest(report)
         _ = self.page.wording
         self.page.say("\n" + _("watching %(name)s; ctrl-C ends") % {"name": folder.name}, "dim")

@@ -11,6 +11,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, TypeAdapter, ValidationError
 
 from autograder.home.report import Gpu, Problem
+from autograder.home.standing import Standing
 from autograder.ledger import plain
 from autograder.records import CheckResult, EarlierPart
 
@@ -46,6 +47,11 @@ class Settled:
     """A check has its result."""
 
     result: CheckResult
+    stands: bool = False
+    """It is that of the round before: its check runs again when all others are settled."""
+    asked: tuple[str, ...] = ()
+    rests_on: str = ""
+    """What it would stand by in the next round (`Standing`); empty: it will not."""
     kind: Literal["settled"] = "settled"
 
 
@@ -114,6 +120,8 @@ class Order:
     """Ids of the checks to run, with those that they need."""
     known: tuple[CheckResult, ...] = ()
     """Results that a process before this one came to."""
+    standing: tuple[Standing, ...] = ()
+    """Those of the round before, which may stand."""
 
     @property
     def folder(self) -> Path:
@@ -126,9 +134,14 @@ def folder_of(name: str) -> Path:
     return Path(os.fsdecode(bytes.fromhex(name)))
 
 
-def order(folder: Path, wanted: tuple[str, ...], known: tuple[CheckResult, ...] = ()) -> Order:
+def order(
+    folder: Path,
+    wanted: tuple[str, ...],
+    known: tuple[CheckResult, ...] = (),
+    standing: tuple[Standing, ...] = (),
+) -> Order:
     """Return the order to run the checks `wanted` of the assignment in `folder`."""
-    return Order(os.fsencode(folder).hex(), wanted, known)
+    return Order(os.fsencode(folder).hex(), wanted, known, standing)
 
 
 _ORDER: TypeAdapter[Order] = TypeAdapter(Order)

@@ -91,6 +91,13 @@ class Page:
         self._print_table(table)
         self._sums(report)
 
+    def standing(self, report: Report) -> None:
+        """Print how many of the results are of the last round, as long as their checks run again."""
+        _ = self.wording
+        if count := sum(line.stands for line in report.lines):
+            words = _("%(count)s of these results are from before: what these checks run is the same. They run again.")
+            self.say(words % {"count": count}, "dim")
+
     def rest(self, report: Report) -> None:
         """Print what a GPU would say, and the next step."""
         if report.gpu is not None:

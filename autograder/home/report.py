@@ -55,6 +55,15 @@ class Line:
     """It met a part that is not written yet: nothing is wrong."""
     waits_for: str = ""
     """The part or check that has to be written before this one can run."""
+    stands: bool = False
+    """Nothing that it runs was changed since the last round, and its result is of that one."""
+
+    @property
+    def said(self) -> tuple[object, ...]:
+        """What a page says of it."""
+        result = self.result
+        found = result.outcome, result.earned, result.finding, result.precision, result.stand_ins
+        return *found, result.evidence.remarks, self.unwritten, self.waits_for
 
     @property
     def subject(self) -> str:

@@ -15,6 +15,7 @@ from autograder.home import events
 from autograder.home.events import Event
 from autograder.home.process import Process
 from autograder.home.report import Gpu, Problem
+from autograder.home.standing import Standing
 from autograder.records import Assignment, CheckResult, EarlierPart, Finding, Outcome
 
 SILENCE_S = 900.0
@@ -72,39 +73,63 @@ class Run:
 
     assignment: Assignment
     wanted: tuple[str, ...]
+    memory: dict[str, Standing] | None = None
+    """What may stand, by check: of the last round before this one, and then of this one. None: nothing may."""
     results: dict[str, CheckResult] = field(default_factory=dict)
+    standing: dict[str, CheckResult] = field(default_factory=dict)
+    """Results of the last round, until their checks have run again."""
     running: str | None = None
     """The check that the process is busy with; empty: the import before all checks."""
     problem: Problem | None = None
     """Why no check can run."""
     gpu: Gpu | None = None
     earlier: tuple[EarlierPart, ...] = ()
-    ended: bool = False
+    ended: bool = True
+    """The process has nothing to do."""
     lost: bool = False
     """The process is gone before its end."""
 
     @property
-    def missing(self) -> tuple[str, ...]:
-        """The wanted checks without a result; none where none can have one."""
-        return () if self.problem else tuple(id_ for id_ in self.wanted if id_ not in self.results)
+    def known(self) -> dict[str, CheckResult]:
+        """All results, those of the last round among them that stand."""
+        return self.standing | self.results
 
     @property
-    def left(self) -> bool:
-        """Whether a check that is wanted has no result."""
-        return bool(self.missing)
+    def missing(self) -> tuple[str, ...]:
+        """The wanted checks without a result; none where none can have one."""
+        return () if self.problem else tuple(id_ for id_ in self.wanted if id_ not in self.known)
+
+    @property
+    def unsettled(self) -> tuple[str, ...]:
+        """The wanted checks that have not run in this round, those of `missing` among them."""
+        return () if self.problem else tuple(id_ for id_ in self.wanted if id_ not in self.results)
 
     def complete(self, folder: Path, hands: Hands, tell: Tell, stop: Callable[[], bool]) -> None:
-        """Go on until all is settled but the rehearsal; every round settles at least a check, so it comes to an end.
+        """Go on until every check has a result, one that stands from the last round maybe.
 
-        Raises HomeError, also for a round that settles none, and Interrupted as soon as `stop` says so.
+        Raises HomeError, and Interrupted as soon as `stop` says so.
         """
-        while self.left:
-            known = len(self.results)
-            tell("starting Python and torch")
-            hands.send(events.order(folder, self.wanted, tuple(self.results.values())))
-            self.ended = self.lost = False
-            self._listen(hands, tell, stop, lambda: not self.left)
-            if (missing := self.missing) and len(self.results) == known:
+        self._go_on(folder, hands, tell, stop, lambda: self.missing)
+
+    def confirm(self, folder: Path, hands: Hands, tell: Tell, stop: Callable[[], bool]) -> None:
+        """Go on until every check has run in this round. Raises what `complete` does."""
+        self._go_on(folder, hands, tell, stop, lambda: self.unsettled)
+
+    def _go_on(
+        self, folder: Path, hands: Hands, tell: Tell, stop: Callable[[], bool], left: Callable[[], tuple[str, ...]]
+    ) -> None:
+        """Every process settles at least a check, so it comes to an end; HomeError for one that settles none."""
+        while left():
+            known = len(self.results), len(self.standing)
+            if self.ended or self.lost:
+                if self.lost:
+                    hands.renew()
+                tell("starting Python and torch")
+                standing = () if self.standing or self.memory is None else tuple(self.memory.values())
+                hands.send(events.order(folder, self.wanted, tuple(self.results.values()), standing))
+                self.ended = self.lost = False
+            self._listen(hands, tell, stop, lambda: not left())
+            if (missing := left()) and (len(self.results), len(self.standing)) == known:
                 raise HomeError(f"the process that runs the checks said nothing of {missing[0]} that can be read.")
 
     def rehearse(self, hands: Hands, tell: Tell, stop: Callable[[], bool]) -> None:
@@ -138,9 +163,8 @@ class Run:
             case events.Imported():
                 self.earlier = event.earlier
             case events.Settled():
-                self.results[event.result.id] = event.result
-                self.running = None
-                tell("" if self.left else "rehearsing on a make-believe GPU")
+                self._settle(event)
+                tell("" if self.unsettled else "rehearsing on a make-believe GPU")
             case events.Unusable():
                 self.problem = event.problem
             case events.Rehearsed():
@@ -153,6 +177,18 @@ class Run:
             case events.Done():
                 self.ended = True
 
+    def _settle(self, event: events.Settled) -> None:
+        result, self.running = event.result, None
+        if event.stands:
+            self.standing[result.id] = result
+            return
+        self.standing.pop(result.id, None)
+        self.results[result.id] = result
+        if self.memory is not None:
+            self.memory.pop(result.id, None)
+            if event.rests_on:
+                self.memory[result.id] = Standing(result, event.asked, event.rests_on)
+
     def _title(self, id_: str) -> str:
         titles = {check.id: check.title for check in self.assignment.checks}
         return titles.get(id_, f"importing {self.assignment.files[0]}")
@@ -160,7 +196,7 @@ class Run:
     def _lose(self, outcome: Outcome, words: str, where: str) -> None:
         """The process is gone: that settles what it was busy with."""
         self.lost = True
-        if self.running is None and self.left:
+        if self.running is None and self.unsettled:
             raise HomeError(f"the process that runs the checks is gone: {words}. Please report it.")
         if self.running is None:  # all is known: a rehearsal that ends Python says nothing
             return
@@ -170,8 +206,7 @@ class Run:
             return
         check = next(check for check in self.assignment.checks if check.id == self.running)
         finding = Finding("limit", f"Your code did not answer: {words}.", where, check.hint)
-        self.results[check.id] = CheckResult(check.id, outcome, 0, check.points, finding)
-        self.running = None
+        self._settle(events.Settled(CheckResult(check.id, outcome, 0, check.points, finding)))
 
 
 def _place(where: str) -> tuple[str, int] | None:

@@ -27,14 +27,15 @@ from autograder.home import events
 from autograder.home.events import Order
 from autograder.home.guard import Outside, Watchdog
 from autograder.home.report import Problem
-from autograder.records import CheckResult, Outcome
+from autograder.home.standing import Round
+from autograder.records import Check, CheckResult, Outcome
 from autograder.sandbox import surroundings
 from autograder.sandbox.uncompiled import keep_compiler_out
 
 if TYPE_CHECKING:
     from autograder.checks.bench import Bench, Wish
     from autograder.checks.home import AtHome
-    from autograder.checks.judge import KeptFiles
+    from autograder.checks.judge import CheckFiles, KeptFiles
     from autograder.sandbox.remote import LocalTransport
 
 SLOW_IMPORT_S = 2.0
@@ -64,31 +65,12 @@ class Desk:
     def _carry_out(self, order: Order) -> None:
         import torch
 
-        from autograder.checks.home import AtHome, home_bench
+        from autograder.checks.home import home_bench
         from autograder.checks.precision import default_dtype
 
         bench = home_bench(order.folder, self.kept)
         earlier_too = bench.assignment.builds_on
         self.watchdog.folder = str(order.folder.parent if earlier_too else order.folder)
-        limits = bench.assignment.limits
-        opened: dict[tuple[str, str], AtHome] = {}
-        results = {result.id: result for result in order.known}
-
-        def open_student(wish: Wish) -> AtHome:
-            cpu_s = wish.check.trains_cpu_s or limits.cpu_s
-            self.outside.tell(events.Started(wish.check.id, cpu_s))
-            self.watchdog.allow(cpu_s, SLACK_S)
-            desk = bench.open_student(wish)
-            assert isinstance(desk, AtHome)
-            opened[wish.check.id, wish.dtype] = desk
-            return desk
-
-        def report(result: CheckResult) -> None:
-            self.watchdog.rest()
-            results[result.id] = result
-            evidence = replace(result.evidence, stdout=self.outside.take_printed())
-            self.outside.tell(events.Settled(replace(result, evidence=evidence)))
-
         self.watchdog.allow(IMPORT_S)
         self.outside.tell(events.Started("", IMPORT_S))
         if problem := import_problem(bench):
@@ -96,14 +78,9 @@ class Desk:
             return
         self.watchdog.rest()
         self.outside.tell(events.Imported(bench.earlier()))
-        run = replace(
-            bench,
-            open_student=open_student,
-            report=report,
-            known={result.id: result for result in order.known},
-            wanted=frozenset(order.wanted),
-        )
-        self.kept.of(bench.assignment).run(run)
+        work = Work(self.outside, self.watchdog, bench, order)
+        work.run(self.kept.of(bench.assignment))
+        results, opened = work.results, work.opened
         if missing := set(order.wanted) - set(results):
             raise RuntimeError(f"no result of {', '.join(sorted(missing))}\n{self.outside.take_printed()}")
         passed = [(r.id, opened[r.id, r.precision]) for r in results.values() if may_rehearse(r, bench, opened)]
@@ -115,6 +92,61 @@ class Desk:
             with default_dtype(torch.float64):
                 gpu = rehearse(partial(desk_without_bans, bench), transcripts)
             self.outside.tell(events.Rehearsed(gpu))
+
+
+class Work:
+    """An order's checks: those that something was changed for, then those whose results stood so far."""
+
+    def __init__(self, outside: Outside, watchdog: Watchdog, bench: Bench, order: Order) -> None:
+        self.results = {result.id: result for result in order.known}
+        self.opened: dict[tuple[str, str], AtHome] = {}
+        """By check and precision, the submission as it was imported last."""
+        self._outside = outside
+        self._watchdog = watchdog
+        self._round = Round(bench.assignment, {each.result.id: each for each in order.standing})
+        self._stood: frozenset[str] = frozenset()
+        self._open = bench.open_student
+        self._limits = bench.assignment.limits
+        known, wanted = dict(self.results), frozenset(order.wanted)
+        self._bench = replace(bench, open_student=self._open_student, report=self._report, known=known, wanted=wanted)
+
+    def run(self, files: CheckFiles) -> None:
+        """Run all that are wanted. Results that stand are told first, and what they really are behind them."""
+        files.run(replace(self._bench, recall=self._round.recall))
+        if self._round.stood:
+            self._stood = frozenset(self._round.stood)
+            self._round.stood.clear()
+            files.run(replace(self._bench, recall=self._ran_now))
+
+    def _ran_now(self, check: Check, stand_ins: tuple[str, ...]) -> CheckResult | None:
+        """The result of a check that ran in this round as it would again."""
+        result = self.results.get(check.id)
+        if result is None or result.outcome is Outcome.SKIPPED or check.id in self._stood:
+            return None
+        return result if result.stand_ins == stand_ins else None
+
+    def _open_student(self, wish: Wish) -> AtHome:
+        from autograder.checks.home import AtHome
+
+        cpu_s = wish.check.trains_cpu_s or self._limits.cpu_s
+        self._outside.tell(events.Started(wish.check.id, cpu_s))
+        self._watchdog.allow(cpu_s, SLACK_S)
+        desk = self._open(wish)
+        assert isinstance(desk, AtHome)
+        self.opened[wish.check.id, wish.dtype] = desk
+        return desk
+
+    def _report(self, result: CheckResult) -> None:
+        self._watchdog.rest()
+        if self.results.get(result.id) is result:
+            return
+        self.results[result.id] = result
+        result = replace(result, evidence=replace(result.evidence, stdout=self._outside.take_printed()))
+        desks = [desk for (id_, _), desk in self.opened.items() if id_ == result.id]
+        asked = tuple(sorted({name for desk in desks for name in desk.names}.union(result.stand_ins)))
+        stands = result.id in self._round.stood
+        rests_on = self._round.rests_on(result, asked) if desks and not stands else ""
+        self._outside.tell(events.Settled(result, stands, asked, rests_on))
 
 
 def may_rehearse(result: CheckResult, bench: Bench, opened: Mapping[tuple[str, str], AtHome]) -> bool:
