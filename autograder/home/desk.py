@@ -198,6 +198,8 @@ class Desk:
             self._memory = None  # what was to stand did not: from now on all checks run before any is shown
             self.page.clear()
             self.page.results(report)
+        else:
+            self.page.stood(self._shown)
         self.page.rest(report)
         _ = self.page.wording
         self.page.say("\n" + _("watching %(name)s; ctrl-C ends") % {"name": folder.name}, "dim")

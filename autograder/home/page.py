@@ -92,11 +92,17 @@ class Page:
         self._sums(report)
 
     def standing(self, report: Report) -> None:
-        """Print how many of the results are of the last round, as long as their checks run again."""
+        """Print how many of the results are of the last round, before their checks run again."""
         _ = self.wording
         if count := sum(line.stands for line in report.lines):
-            words = _("%(count)s of these results are from before: what these checks run is the same. They run again.")
+            words = _("%(count)s of these are from before, as their code is the same; they run again now.")
             self.say(words % {"count": count}, "dim")
+
+    def stood(self, report: Report) -> None:
+        """Print, below what `standing` printed, that they came out the same."""
+        _ = self.wording
+        if any(line.stands for line in report.lines):
+            self.say(_("They have run again, with the same results."), "dim")
 
     def rest(self, report: Report) -> None:
         """Print what a GPU would say, and the next step."""

@@ -60,10 +60,18 @@ class Line:
 
     @property
     def said(self) -> tuple[object, ...]:
-        """What a page says of it."""
+        """What a page says of it: of what is not written, no more than that."""
+        if self.unwritten or self.waits_for:
+            return self.unwritten, self.waits_for
         result = self.result
-        found = result.outcome, result.earned, result.finding, result.precision, result.stand_ins
-        return *found, result.evidence.remarks, self.unwritten, self.waits_for
+        return (
+            result.outcome,
+            result.earned,
+            result.finding,
+            result.precision,
+            result.stand_ins,
+            result.evidence.remarks,
+        )
 
     @property
     def subject(self) -> str:

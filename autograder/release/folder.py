@@ -15,6 +15,8 @@ from autograder.errors import ReleaseError
 MARKER = ".released"
 """Holds the digests of what was built, so that an edit by hand is seen."""
 
+NAMED = 8
+"""Files that a refusal names: somebody may have set up a whole environment in the folder."""
 _CACHES = frozenset(
     {"__pycache__", ".pytest_cache", ".mypy_cache", ".ruff_cache", ".hypothesis", ".ipynb_checkpoints", ".DS_Store"}
 )
@@ -87,9 +89,10 @@ def _refuse_edits(built: Mapping[str, bytes], out: Path) -> None:
         name for name, content in present.items() if content != built.get(name) and _digest(content) != known.get(name)
     )
     if edited:
+        more = f" and {len(edited) - NAMED} more" if len(edited) > NAMED else ""
         raise ReleaseError(
-            f"{out}: {', '.join(edited)} changed since the last release, or never came from one, and would be lost. "
-            "Move your change to solutions/ and the rest elsewhere, then release again; `--force` throws it away."
+            f"{out}: {', '.join(edited[:NAMED])}{more} changed since the last release, or never came from one, and would "
+            "be lost. Move your change to solutions/ and the rest elsewhere, then release again; `--force` throws it away."
         )
 
 

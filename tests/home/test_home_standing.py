@@ -165,7 +165,10 @@ Rounds = Callable[[str], tuple[list[bool], list[str], list[str]]]
 
 @pytest.fixture
 def rounds(desk: Callable[..., Path], hands: Hands) -> Rounds:
-    """A function that saves a text and checks it: which results stood, the outcomes shown first, and those at last."""
+    """A function that saves a text and checks it: which results stood, the outcomes shown first, and those at last.
+
+    A page says the same of both, or they differ in their outcomes.
+    """
     folder, memory = desk(), dict[str, Standing]()
 
     def go(source: str) -> tuple[list[bool], list[str], list[str]]:
@@ -173,8 +176,9 @@ def rounds(desk: Callable[..., Path], hands: Hands) -> Rounds:
         (folder / "tiny.py").write_text(source, encoding="utf-8")
         last = check(folder, (), hands, lambda _: None, show=shown.append, memory=memory)
         assert not any(line.stands for line in last.lines)
-        first = [line.result.outcome.value for line in shown[0].lines]
-        return [line.stands for line in shown[0].lines], first, [line.result.outcome.value for line in last.lines]
+        first, final = ([line.result.outcome.value for line in report.lines] for report in (shown[0], last))
+        assert first != final or [line.said for line in shown[0].lines] == [line.said for line in last.lines]
+        return [line.stands for line in shown[0].lines], first, final
 
     return go
 

@@ -106,6 +106,17 @@ def test_folder_that_no_release_made_is_kept(write_course: WriteCourse) -> None:
         release(root, environment={})
 
 
+def test_a_folder_full_of_other_files_is_refused_in_a_few_words(write_course: WriteCourse) -> None:
+    """An environment that was set up in the folder has twenty thousand files."""
+    root = write_course()
+    out = root / "assignments" / "a1_adder"
+    out.mkdir(parents=True)
+    for number in range(100):
+        (out / f"part{number:03}.py").touch()
+    with pytest.raises(ReleaseError, match=r"part007\.py and 92 more changed since"):
+        release(root, environment={})
+
+
 @pytest.mark.parametrize("marker", ["{", "[]", '{"sha256": 1}', "{}"])
 def test_broken_marker_is_not_trusted(write_course: WriteCourse, marker: str) -> None:
     """A marker file that no release wrote says nothing about edits."""
