@@ -90,9 +90,10 @@ def _refuse_edits(built: Mapping[str, bytes], out: Path) -> None:
     )
     if edited:
         more = f" and {len(edited) - NAMED} more" if len(edited) > NAMED else ""
+        names = f"{', '.join(edited[:NAMED])}{more}"
         raise ReleaseError(
-            f"{out}: {', '.join(edited[:NAMED])}{more} changed since the last release, or never came from one, and would "
-            "be lost. Move your change to solutions/ and the rest elsewhere, then release again; `--force` throws it away."
+            f"{out}: {names} changed since the last release, or never came from one, and would be lost. "
+            "Move your change to solutions/ and the rest elsewhere, then release again; `--force` throws it away."
         )
 
 
