@@ -86,6 +86,7 @@ class Round:
     """By check, those of the last round."""
     stood: set[str] = field(default_factory=set)
     """Checks whose result stands."""
+    outline: Outline | None = field(init=False)
 
     def __post_init__(self) -> None:
         self.outline = _outline_of(self.assignment)

@@ -9,9 +9,12 @@ from typing import Any
 import pytest
 
 from autograder.home.check import check
-from autograder.home.report import Report
+from autograder.home.desk import Desk
+from autograder.home.page import Page
+from autograder.home.report import Line, Report
 from autograder.home.run import Hands
 from autograder.home.standing import Standing, outline
+from autograder.records import CheckResult, Outcome
 
 TEXT = '''"""A module."""
 from __future__ import annotations
@@ -232,6 +235,61 @@ def test_a_standing_check_that_ends_python_costs_itself_alone(rounds: Rounds, ed
     assert rounds(source)[2] == ALL
     gone.touch()
     assert rounds(source) == ([True] * 3, ALL, ["crashed", "passed", "passed"])
+
+
+@pytest.fixture
+def watching(desk: Callable[..., Path], capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Any:
+    """A function that shows two reports of a round as `--watch` does: what it printed, and whether more may stand."""
+    monkeypatch.setattr("autograder.home.desk.Hands", Idle)
+    folder = desk()
+
+    def watch(shown: Report, last: Report) -> tuple[str, bool]:
+        at = Desk(Page(), (), as_json=False)
+        at._memory = {}
+        at._show_again(shown)
+        at._watched(folder, last)
+        return capsys.readouterr().out, at._memory is not None
+
+    return watch
+
+
+class Idle:
+    """No process."""
+
+    def prepare(self) -> None:
+        """Nothing."""
+
+
+def a_report(*outcomes: Outcome, stands: bool = False) -> Report:
+    """A report with a line for each outcome."""
+    results = [CheckResult(f"test_{place}", outcome, 5, 5) for place, outcome in enumerate(outcomes)]
+    return Report("t1", "Tiny", lines=tuple(Line(each.id, each.id, each, stands=stands) for each in results))
+
+
+def test_a_page_says_what_is_from_before_and_that_it_came_out_the_same(watching: Any) -> None:
+    """Once drawn, with two sentences more."""
+    words, may_stand = watching(a_report(Outcome.PASSED, stands=True), a_report(Outcome.PASSED))
+    assert words.count("Tiny") == 1
+    assert "1 of these are from before" in words
+    assert "the same results" in words
+    assert may_stand
+
+
+def test_a_page_on_which_nothing_is_from_before_says_nothing_of_it(watching: Any) -> None:
+    """As in the first round."""
+    words, may_stand = watching(a_report(Outcome.PASSED), a_report(Outcome.PASSED))
+    assert "before" not in words
+    assert "again" not in words
+    assert may_stand
+
+
+def test_a_page_is_drawn_anew_where_a_result_did_not_stand(watching: Any) -> None:
+    """The last word is what the check said now, and from then on nothing stands."""
+    words, may_stand = watching(a_report(Outcome.PASSED, stands=True), a_report(Outcome.FAILED))
+    assert words.count("Tiny") == 2
+    assert words.rindex("failed") > words.rindex("passed")
+    assert "the same results" not in words
+    assert not may_stand
 
 
 def test_what_prints_is_run_first(rounds: Rounds, edited: Any) -> None:
