@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Iterable
+from functools import lru_cache
 from pathlib import Path
 
 from autograder.course.problems import Problem
@@ -26,10 +27,15 @@ def dataset_names(files: Iterable[Path], problems: list[Problem]) -> tuple[str, 
     return tuple(sorted(names))
 
 
-def _calls(file: Path) -> list[ast.Call]:
+def _calls(file: Path) -> tuple[ast.Call, ...]:
     try:
-        tree = ast.parse(file.read_bytes())
+        return _calls_in(file.read_bytes())
     except (OSError, SyntaxError, ValueError):
-        return []
-    calls = (node for node in ast.walk(tree) if isinstance(node, ast.Call))
-    return [call for call in calls if isinstance(call.func, ast.Name) and call.func.id == "dataset"]
+        return ()
+
+
+@lru_cache(maxsize=32)
+def _calls_in(text: bytes) -> tuple[ast.Call, ...]:
+    """At home the same files are read at every save."""
+    calls = (node for node in ast.walk(ast.parse(text)) if isinstance(node, ast.Call)) if b"dataset" in text else ()
+    return tuple(call for call in calls if isinstance(call.func, ast.Name) and call.func.id == "dataset")
