@@ -42,6 +42,13 @@ class Function:
     said: str
     advice: str
 
+    @property
+    def place(self) -> str:
+        """Where it stands, "module:name"; of a method "module:Class.name"."""
+        if self.body is None:
+            return f"{self.module.__name__}:{self.name}"
+        return f"{self.body.__module__}:{self.body.__qualname__}"
+
 
 @dataclass(frozen=True, slots=True)
 class Plan:
@@ -91,7 +98,7 @@ def _keys(operator: str, keys: Iterable[str]) -> tuple[str, ...]:
 
 def _matching(globs: tuple[str, ...], every: Iterable[str]) -> list[str]:
     pattern = re.compile("|".join(fnmatch.translate(glob) for glob in globs) or "(?!)")
-    return [name for name in every if pattern.match(_base(name)) and "_backward" not in _base(name)[1:]]
+    return [name for name in every if pattern.match(base_name(name)) and "_backward" not in base_name(name)[1:]]
 
 
 def _single(name: str, every: list[str]) -> list[str]:
@@ -99,7 +106,7 @@ def _single(name: str, every: list[str]) -> list[str]:
     qualified = bare if "::" in bare else f"aten::{bare}"
     found = [each for each in every if qualified in (each, each.partition(".")[0])]
     if not found:
-        near = difflib.get_close_matches(bare, [*GROUPS, *dict.fromkeys(map(_base, every))], n=1, cutoff=0.5)
+        near = difflib.get_close_matches(bare, [*GROUPS, *dict.fromkeys(map(base_name, every))], n=1, cutoff=0.5)
         hint = f"; did you mean {near[0]!r}?" if near else ""
         raise UnknownBan(f"{name!r} is neither a group of bans ({', '.join(GROUPS)}) nor an operator of torch{hint}")
     return found
@@ -107,7 +114,7 @@ def _single(name: str, every: list[str]) -> list[str]:
 
 def _said(operator: str) -> str:
     """The name under which a student knows the operator: torch.rnn_tanh."""
-    namespace, base = operator.partition("::")[0], _base(operator)
+    namespace, base = operator.partition("::")[0], base_name(operator)
     for name in (base, base.removesuffix("_loss"), base.removesuffix("_nd"), base.removeprefix("special_")):
         for place in (torch, torch.nn.functional) if namespace == "aten" else ():
             if hasattr(place, name):
@@ -156,6 +163,6 @@ def _python_versions(operator: str) -> Iterator[FunctionType]:
             yield inner
 
 
-def _base(operator: str) -> str:
+def base_name(operator: str) -> str:
     """aten::rnn_tanh.input -> rnn_tanh."""
     return operator.rpartition("::")[2].partition(".")[0]

@@ -17,14 +17,15 @@ read, loaded again or copied, like any text; TorchScript's registry has an `aten
 `refused` is a dict in the child's memory, evidence and not proof.
 
 Bans that are not sealed can be taken off and put on again: at home, where judge and student share a process, and in a
-child in which a stand-in is set (see `standins.py`), those of the operators that it calls. While they are off nothing
-is registered: torch is itself.
+child in which a stand-in is set (see `standins.py`), those of what it calls. While they are off nothing is registered:
+torch is itself.
 """
 
 from __future__ import annotations
 
 import ctypes
 import fnmatch
+import re
 import warnings
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
@@ -33,7 +34,9 @@ from typing import Any, NoReturn
 import torch
 
 from autograder.errors import SandboxError
-from autograder.sandbox.ban_plan import Function, Operator, Plan, prepare
+from autograder.sandbox.ban_plan import Function, Operator, Plan, base_name, prepare
+
+_EXACT = re.compile(r"[\w:.<>]+").fullmatch
 
 
 class BannedCall(RuntimeError):
@@ -82,9 +85,9 @@ class Bans:
         return tuple(self._refused)
 
     def refuses(self, patterns: Iterable[str]) -> bool:
-        """Whether any banned operator has a name that one of the globs means (`*gru*`)."""
-        names = {_base(operator.name) for operator in self._plan.operators}
-        return any(fnmatch.filter(names, pattern) for pattern in patterns)
+        """Whether any ban is of what one of the patterns means: see `seal`."""
+        meant = _meant(self._plan.operators, self._plan.functions, patterns)
+        return bool(meant.operators or meant.functions)
 
     def enforce(self) -> None:
         """Put all bans on."""
@@ -141,23 +144,24 @@ class Bans:
     def seal(self, but: Iterable[str] = ()) -> None:
         """Put all bans on for good and forget everything that could undo them.
 
-        `but`: operators, as globs, that can still be taken off.
+        `but`: what can still be taken off, as globs over operators (`*gru*`) and the places of Python functions
+        ("torch.nn.functional:multi_head_attention_forward").
         """
         self.enforce()
-        names = {_base(operator.name) for operator in self._libraries}
-        open_names = {name for pattern in but for name in fnmatch.filter(names, pattern)}
-        still_open = {each: self._libraries.pop(each) for each in [*self._libraries] if _base(each.name) in open_names}
+        still_open = _meant(self._libraries, self._codes, but)
+        libraries = {operator: self._libraries.pop(operator) for operator in still_open.operators}
+        codes = {function: self._codes.pop(function) for function in still_open.functions}
         for held in (self._libraries, self._codes):
             _lose(held)
-        self._libraries, self._codes = still_open, {}
+        self._libraries, self._codes = libraries, codes
         self._replaced.clear()  # `gc` tracks functions in C, so they may not stay
-        self._open = Plan(tuple(still_open), ())
-        self._sealed = not still_open
+        self._open = still_open
+        self._sealed = not (libraries or codes)
 
     def _present(self, names: tuple[str, ...]) -> Plan:
         if self._sealed:
             raise SandboxError("sealed bans were to be lifted; what lifts them needs install(..., switchable=True)")
-        operators = tuple(operator for operator in self._libraries if not names or _base(operator.name) in names)
+        operators = tuple(operator for operator in self._libraries if not names or base_name(operator.name) in names)
         return Plan(operators, () if names else (*self._codes, *self._replaced))
 
     def _originals(self, function: Function) -> dict[Function, Any]:
@@ -187,6 +191,18 @@ class Bans:
             raise BannedCall(message)
 
         return refuse
+
+
+def _meant(operators: Iterable[Operator], functions: Iterable[Function], patterns: Iterable[str]) -> Plan:
+    """Those of the operators and functions that the patterns mean; see `Bans.seal`."""
+    patterns = tuple(patterns)
+    exact, globs = frozenset(patterns), tuple(pattern for pattern in patterns if not _EXACT(pattern))
+    names = {base_name(operator.name) for operator in operators}
+    meant = (names & exact).union(*(fnmatch.filter(names, glob) for glob in globs))
+    return Plan(
+        tuple(operator for operator in operators if base_name(operator.name) in meant),
+        tuple(function for function in functions if function.place in exact),
+    )
 
 
 def _lose(values: dict[Any, Any]) -> None:
@@ -230,8 +246,3 @@ def _restore(function: Function, original: Any) -> None:
         setattr(function.module, function.name, original)
     else:
         function.body.__code__ = original
-
-
-def _base(operator: str) -> str:
-    """aten::rnn_tanh.input -> rnn_tanh."""
-    return operator.rpartition("::")[2].partition(".")[0]

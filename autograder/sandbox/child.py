@@ -85,7 +85,7 @@ def _prepare(order: Order, jail: Jail, limits: Mapping[str, int], scratch: Path)
     lock(jail, limits, scratch)
     place = open_place(jail, limits, order.seed, banned)
     stand_ins = [*order.stand_ins, *(name for each in order.earlier for name in each.stand_ins)]
-    if (called := standins.operators_called(stand_ins, banned)) is not None:
+    if (called := standins.all_called(stand_ins)) is not None:
         banned.seal(but=called)  # a switch is left for what a stand-in of ours calls; nothing can lift the rest
     _write(LOCKED)  # until here a failure is ours, from here on the submission's
     try:

@@ -3,13 +3,15 @@
 A mistake costs its points once: where the checks of `rnn_cell` failed, the checks of what is built on it run with the
 stand-in in its place. Each is a few lines over torch's own layers and holds no secret: students have this file.
 
-A stand-in may call what its check bans. The bans are off only inside it, and only those of the operators that it is
-known to call: in a child all others are sealed. Sandbox and home use the same switch (`Bans.lifted`).
+A stand-in may call what its check bans. The bans are off only inside it, and only those of what it is known to call:
+in a child all others are sealed. Sandbox and home use the same switch (`Bans.lifted`). What those of transformers call
+was recorded by running them (`calls.py`).
 
 What remains in a child with a stand-in, and in no other: the switch is a Python object in the closure of the stand-in,
 so a submission that digs it out can lift these bans, and its own code that runs inside a stand-in (a hook, a subclass
 of Tensor, a thread) runs without them. Either has first lost the points of the part, and gains what the stand-in calls,
-which it was given already. Where nobody said what a stand-in calls (those of transformers), that is all of torch.
+which it was given already. Where nobody knows what a stand-in calls (with another release of torch than it was recorded
+with, on a GPU), that is all of torch.
 
 Shapes: B batch, T queries, S keys, d model. Masks are boolean, True = may be attended; a row that may attend nothing
 gets zeros.
@@ -31,6 +33,7 @@ from autograder.sandbox import recurrent
 from autograder.sandbox.attention_standins import ATTENTION_STAND_INS
 from autograder.sandbox.bans import Bans
 from autograder.sandbox.bert_standins import BERT_STAND_INS
+from autograder.sandbox.calls import recorded
 from autograder.sandbox.forms import ANSWERING, in_form_of
 from autograder.sandbox.order import EarlierModule
 from autograder.sandbox.seq2seq_standins import SEQ2SEQ_STAND_INS
@@ -46,15 +49,23 @@ _CLASSES = frozenset(stand_in for stand_in in STAND_INS.values() if isinstance(s
 
 
 def calls_banned(name: str, bans: Bans) -> bool:
-    """Whether a stand-in may call what these bans refuse; one of which nobody said what it calls may call anything."""
-    patterns = _CALLS.get(name)
+    """Whether a stand-in may call what these bans refuse; one of which nobody knows what it calls may call anything."""
+    patterns = _calls(name)
     return patterns is None or bans.refuses(patterns)
 
 
-def operators_called(names: Iterable[str], bans: Bans) -> tuple[str, ...] | None:
-    """Operators, as globs, that these stand-ins may call although banned; None: nobody said what one of them calls."""
-    calls = [_CALLS.get(name) for name in names if calls_banned(name, bans)]
-    return None if None in calls else tuple(dict.fromkeys(glob for globs in calls for glob in globs or ()))
+def all_called(names: Iterable[str]) -> tuple[str, ...] | None:
+    """What these stand-ins may call, as `Bans.seal` takes it; None: of one of them nobody knows."""
+    called: dict[str, None] = {}
+    for name in names:
+        if (calls := _calls(name)) is None:
+            return None
+        called.update(dict.fromkeys(calls))
+    return tuple(called)
+
+
+def _calls(name: str) -> tuple[str, ...] | None:
+    return _SAID[name] if name in _SAID else recorded(name)
 
 
 def provide_earlier(earlier: Iterable[EarlierModule], bans: Bans) -> None:
@@ -75,17 +86,15 @@ def provide_earlier(earlier: Iterable[EarlierModule], bans: Bans) -> None:
 _CELLS = ("*rnn*", "*lstm*", "*gru*")
 _SOFTMAX = ("*softmax*",)
 _ATTENTION = ("*scaled_dot_product*", *_SOFTMAX)
-_CALLS: Mapping[str, tuple[str, ...]] = MappingProxyType(
+_SAID: Mapping[str, tuple[str, ...]] = MappingProxyType(
     {**recurrent.OPERATORS}
     | dict.fromkeys(("Encoder", "Decoder", "Seq2Seq"), (*_CELLS, "embedding*"))
     | dict.fromkeys(("decode_teacher_forced", "shift_targets", "dot_scores"), ())
     | dict.fromkeys(("masked_softmax", "attend"), _ATTENTION)
     | dict.fromkeys(("AttnDecoder", "AttnSeq2Seq"), (*_ATTENTION, *_CELLS, "embedding*"))
-    | dict.fromkeys(("patchify", "unpatchify"), ("im2col", "col2im"))
-    | dict.fromkeys(("PatchEmbedding", "VisionEmbedding", "interpolate_positions"), ("*conv*", "upsample*"))
     | {"softmax": _SOFTMAX, "masked_ce": ("*softmax*", "*cross_entropy*", "nll_loss*")}
 )
-"""Operators, as globs, that a stand-in may call and an assignment may ban; where none is banned it needs no switch."""
+"""Operators, as globs, that a recurrent one may call, or one of attention, and an assignment may ban; on any device."""
 
 
 def set_stand_in(module: ModuleType, name: str, bans: Bans) -> None:

@@ -8,6 +8,8 @@ import os
 import signal
 import sys
 from collections.abc import Callable
+from contextlib import nullcontext, suppress
+from pathlib import Path
 from types import ModuleType
 from typing import Any
 
@@ -16,12 +18,18 @@ import torch
 from torch import Tensor, nn
 
 from autograder.errors import ConfigurationError, SandboxError
+from autograder.sandbox import calls
 from autograder.sandbox.attention_standins import attend
+from autograder.sandbox.ban_groups import GROUPS
 from autograder.sandbox.ban_plan import prepare
 from autograder.sandbox.bans import Bans, install
+from autograder.sandbox.calls import RECORDED, release
+from autograder.sandbox.forms import ANSWERING
+from autograder.sandbox.loading import import_apart
 from autograder.sandbox.order import EarlierModule
-from autograder.sandbox.standins import STAND_INS, calls_banned, provide_earlier, set_stand_in
+from autograder.sandbox.standins import STAND_INS, all_called, calls_banned, provide_earlier, set_stand_in
 
+dry_runs: Any = import_apart([Path(__file__).parent], "dry_runs")
 NAMES = (
     "rnn_cell", "RNNCell", "rnn_forward", "RNN",
     "lstm_gates", "lstm_cell", "LSTMCell", "lstm_forward", "LSTM", "gru_cell", "GRUCell", "gru_forward", "GRU",
@@ -34,6 +42,10 @@ NAMES = (
     "BertForClassification",
     "patchify", "unpatchify", "PatchEmbedding", "interpolate_positions", "VisionEmbedding", "VisionEncoder",
 )  # fmt: skip
+EVERYTHING = tuple(GROUPS.keys() - {"autograd", "autograd_functional", "optimizers", "patches"})
+"""Groups of bans that a stand-in may meet. The others refuse what its caller does: torch's gradient of a cut into
+patches is the way back from patches."""
+SEALED = "sealed bans were to be lifted; what lifts them needs install(..., switchable=True)"
 BATCH, QUERIES, KEYS, MODEL, HEADS = 2, 3, 5, 8, 4
 
 
@@ -441,9 +453,82 @@ def test_a_stand_in_that_calls_nothing_banned_needs_no_switch() -> None:
         set_stand_in(module, "rnn_cell", bans)
         with pytest.raises(SandboxError, match="switchable=True"):
             set_stand_in(module, "EncoderLayer", bans)
+        set_stand_in(module, "PatchEmbedding", bans)
         return [module.rnn_cell is STAND_INS["rnn_cell"], calls_banned("rnn_cell", install(["recurrent"]))]
 
     assert forked(child) == [True, True]
+
+
+@pytest.mark.parametrize("name", dry_runs.RUNS)
+def test_a_stand_in_runs_with_all_sealed_but_what_it_calls(name: str) -> None:
+    """Whatever way it is called, nothing of it is refused, and what it does not call nothing can lift any more."""
+
+    def child() -> Any:
+        bans = install(EVERYTHING, switchable=True)
+        bans.seal(but=all_called([name]) or ())
+        module = ModuleType("submission")
+        set_stand_in(module, name, bans)
+        runs = [run for run in dry_runs.RUNS[name] if run.method in ANSWERING]
+        dry_runs.play(runs, getattr(module, name), nullcontext)
+        if not bans.sealed:
+            bans.lift()
+        with pytest.raises(RuntimeError, match="is not allowed"):
+            torch.rnn_tanh_cell(*ARGUMENTS["RNNCell"], *cell_arguments(1)[2])
+        return bans.refused()
+
+    assert forked(child) == ["torch.rnn_tanh_cell"]
+
+
+def test_what_is_sealed_beside_a_layer_of_a_transformer() -> None:
+    """Beside that for MultiHeadAttention nothing lifts torch's layers, beside that for LayerNorm no attention."""
+    layers: dict[str, Callable[[], object]] = {
+        "norm": lambda: nn.LayerNorm(MODEL)(torch.ones(2, 3, MODEL)),
+        "attention": lambda: nn.functional.scaled_dot_product_attention(*[torch.ones(2, 3, MODEL)] * 3),
+        "heads": lambda: nn.MultiheadAttention(MODEL, HEADS)(*[torch.ones(2, 3, MODEL)] * 3),
+        "encoder": lambda: nn.TransformerEncoderLayer(MODEL, HEADS, 12)(torch.ones(2, 3, MODEL)),
+        "decoder": lambda: nn.TransformerDecoderLayer(MODEL, HEADS, 12)(*[torch.ones(2, 3, MODEL)] * 2),
+    }
+
+    def lifted_beside(name: str) -> list[str]:
+        bans = install(["attention", "layer_norm"], switchable=True)
+        bans.seal(but=all_called([name]) or ())
+        found = []
+        for kind, layer in layers.items():
+            with suppress(RuntimeError), bans.lifted():
+                layer()
+                found.append(kind)
+        return found
+
+    assert forked(lambda: lifted_beside("LayerNorm")) == ["norm"]
+    assert forked(lambda: lifted_beside("MultiHeadAttention")) == ["attention"]
+    assert forked(lambda: lifted_beside("EncoderLayer")) == ["norm", "attention", "heads", "encoder"]
+    assert forked(lambda: lifted_beside("PatchEmbedding")) == "SandboxError: " + SEALED
+
+
+def test_what_stand_ins_call_is_as_it_was_recorded() -> None:
+    """Run again, they call what `calls.json` says; after a change `python tests/sandbox/dry_runs.py --write`."""
+    found, kept = forked(dry_runs.record), json.loads(RECORDED.read_text(encoding="utf-8"))
+    assert kept["torch"] == release(), "recorded with another release of torch: write calls.json anew"
+    assert {*kept["calls"]} == {*found}
+    operators = dry_runs.banned_somewhere()
+    for name, called in found.items():  # which plain operators run differs from machine to machine
+        missing = {each for each in {*called} - {*kept["calls"][name]} if each in operators or ":" in each}
+        superfluous = {each for each in {*kept["calls"][name]} - {*called} if each in operators or ":" in each}
+        assert (missing, superfluous) == (set(), set()), name
+
+
+@pytest.mark.parametrize("where", ["another release of torch", "a GPU"])
+def test_where_nothing_was_recorded_all_can_be_lifted(where: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What a stand-in calls there nobody knows, so that it works as it would without any sealing."""
+    bans = Bans(prepare(["attention", "recurrent"]))
+    assert all_called(["padding_mask"]) is not None
+    monkeypatch.setattr(torch.cuda, "is_initialized", lambda: where == "a GPU")
+    if where == "another release of torch":
+        monkeypatch.setattr(torch, "__version__", "99.1.0")
+        monkeypatch.setattr(calls, "_RECORDED", calls.read())
+    assert all_called(["LayerNorm", "padding_mask"]) is None
+    assert calls_banned("padding_mask", bans)
+    assert all_called(["rnn_cell"]) is not None
 
 
 def test_earlier_modules_are_ready_before_a_submission_asks() -> None:
