@@ -29,7 +29,7 @@ pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="the sandbox nee
 LIMITS = Limits(cpu_s=1, memory_mb=256, output_kb=4, scratch_mb=2)
 
 SOURCE = """
-import ctypes, os, sys, threading
+import ctypes, os, sys, threading, time
 import torch
 
 print("imported")
@@ -38,6 +38,13 @@ print("imported")
 def spin():
     while True:
         pass
+
+
+def compute(cpu_s):
+    until = time.process_time() + cpu_s
+    while time.process_time() < until:
+        pass
+    return cpu_s
 
 
 def grow():
@@ -281,6 +288,26 @@ def test_waiting_for_ever_is_ended_by_the_wall_clock(
     error = ending(child, name, *args)
     assert (error.outcome, error.waited) == (Outcome.TIMED_OUT, True)
     assert descendants(sandboxes.zygote()._process.pid) == before
+
+
+def test_who_may_compute_for_long_may_not_wait_for_long(impatient: None, sandboxes: Any) -> None:
+    """A check that trains for a minute is no ten minutes of waiting."""
+    child = sandboxes.open(SOURCE, limits=LIMITS, cpu_s=60)
+    began = time.monotonic()
+    error = ending(child, "wait")
+    assert (error.outcome, error.waited) == (Outcome.TIMED_OUT, True)
+    assert time.monotonic() - began < 20
+
+
+def test_who_computes_has_the_time_that_it_takes(monkeypatch: pytest.MonkeyPatch, sandboxes: Any) -> None:
+    """Seconds of CPU time buy more of the wall's, also on a machine that is slow."""
+    monkeypatch.setattr(transport, "LEAST_WALL_S", 0.2)
+    monkeypatch.setattr(transport, "WALL_FACTOR", 200)
+    child = sandboxes.open(SOURCE, limits=LIMITS, cpu_s=9)
+    try:
+        assert Session(child).root.compute(1.0) >= 1.0
+    finally:
+        child.close()
 
 
 def test_hanging_up_is_a_crash(child: Child) -> None:
