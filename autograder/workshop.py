@@ -21,7 +21,7 @@ from autograder.sandbox.host import ZygoteProcess
 from autograder.sandbox.order import EarlierModule, Order
 from autograder.sandbox.remote import LocalTransport, Session
 from autograder.sandbox.seed import Seed
-from autograder.sandbox.transport import Child
+from autograder.sandbox.transport import Child, Patience
 from autograder.sandbox.worker import Executor
 
 SLOWER, OPENING_S = {CUDA: 3}, {CUDA: 20}
@@ -116,10 +116,11 @@ class Workshop:
         work: EarlierWork = NOTHING_EARLIER,
     ) -> Bench:
         """Return what the checks of one submission run against, and what it finds of earlier assignments."""
+        patience = Patience()
         return Bench(
             assignment=self.assignment,
             secret=secret,
-            open_student=lambda wish: self.open(submission, wish, work),
+            open_student=lambda wish: self.open(submission, wish, work, patience),
             open_reference=self.open_reference,
             report=report,
             known=known,
@@ -127,22 +128,33 @@ class Workshop:
             answers=self._answers,
             dataset=load_dataset,
             illustrations=self._illustrations,
-            shared=Shared(lambda wish: Lending(self.open(submission, wish, work).child)),
+            shared=Shared(lambda wish: Lending(self.open(submission, wish, work, patience).child)),
             device=self.device,
         )
 
-    def open(self, submission: Submission, wish: Wish, work: EarlierWork = NOTHING_EARLIER) -> Sandboxed:
-        """Return a locked child with the submission loaded. Raises StudentFault where it cannot be imported."""
+    def open(
+        self,
+        submission: Submission,
+        wish: Wish,
+        work: EarlierWork = NOTHING_EARLIER,
+        patience: Patience | None = None,
+    ) -> Sandboxed:
+        """Return a locked child with the submission loaded. Raises StudentFault where it cannot be imported.
+
+        `patience` is that of all children of the submission.
+        """
+        patience = patience or Patience()
         try:
-            return self._open(submission, wish, work)
+            return self._open(submission, wish, work, patience)
         except SandboxError:  # a zygote can be lost to the machine: once more with a new one, then it is our fault
             self.close()
-            return self._open(submission, wish, work)
+            return self._open(submission, wish, work, patience)
 
-    def _open(self, submission: Submission, wish: Wish, work: EarlierWork) -> Sandboxed:
+    def _open(self, submission: Submission, wish: Wish, work: EarlierWork, patience: Patience) -> Sandboxed:
         limits = self.assignment.limits
         cpu_s = (wish.check.trains_cpu_s or limits.cpu_s) * SLOWER.get(wish.device, 1) + OPENING_S.get(wish.device, 0)
         child = self.zygote(wish.device).fork(self._order(submission, wish, work), limits, cpu_s)
+        child.be_awaited(patience)
         try:
             child.wait_loaded()
         except BaseException:

@@ -21,6 +21,8 @@ from autograder.sandbox.order import to_bytes
 WALL_FACTOR = 10
 LEAST_WALL_S = 30.0
 """What a child may wait in all; with each second of CPU time that it uses it may take WALL_FACTOR more."""
+BELIEVED, LATER = 2, 1 / 6
+"""Of a submission of which so many children waited in vain, further ones may wait this part of it."""
 READ_AT_ONCE = 1 << 20
 CREDENTIALS = struct.Struct("=iII")
 """What the kernel attaches to what a process sends: its number, as the receiver counts processes, and its ids."""
@@ -54,6 +56,19 @@ class Usage:
 
 
 @dataclass
+class Patience:
+    """How long the children of one submission are waited for: a hundred checks are no hundred times half a minute."""
+
+    in_vain: int = 0
+    """Children that were ended because they only waited."""
+
+    @property
+    def wall_s(self) -> float:
+        """Seconds that a child may wait from now."""
+        return LEAST_WALL_S if self.in_vain < BELIEVED else LEAST_WALL_S * LATER
+
+
+@dataclass
 class Child:
     """One child, from the judge's side: a transport that also drains what it prints."""
 
@@ -68,6 +83,7 @@ class Child:
     received: int = 0
     code: bytes = b""
     """What the submission's module was compiled to, if this child compiled it."""
+    _patience: Patience = field(default_factory=Patience)
     _told: float = 0.0
     """CPU seconds that `so_far` has told."""
     _clock: int | None = None
@@ -85,7 +101,12 @@ class Child:
 
     def _start_clock(self) -> None:
         self._began = time.monotonic()
-        self._deadline = self._began + LEAST_WALL_S
+        self._deadline = self._began + self._patience.wall_s
+
+    def be_awaited(self, patience: Patience) -> None:
+        """Share the patience with the submission's other children."""
+        self._patience = patience
+        self._start_clock()
 
     def wait_loaded(self) -> None:
         """Wait until the submission is imported. Raises StudentFault, or SandboxError for a fault of ours."""
@@ -182,7 +203,7 @@ class Child:
     def _computes(self) -> bool:
         """Whether it has used so much CPU time since the clock was started that it gets more time of the wall's."""
         used = self.zygote.cpu_s(self.number) - self._told
-        self._deadline = self._began + LEAST_WALL_S + WALL_FACTOR * min(used, self.cpu_s)
+        self._deadline = self._began + self._patience.wall_s + WALL_FACTOR * min(used, self.cpu_s)
         return self._deadline > time.monotonic()
 
     def _drain(self, index: int) -> None:
@@ -205,6 +226,7 @@ class Child:
         status = self._end()
         assert self.usage is not None
         if waited:
+            self._patience.in_vain += 1
             return ChildEnded(Outcome.TIMED_OUT, "it waited for something that never came", waited=True)
         return how_it_ended(status, self.usage.cpu_s, self.cpu_s, self.usage.stderr)
 

@@ -22,7 +22,7 @@ from autograder.sandbox.faults import ChildEnded, StudentError
 from autograder.sandbox.host import ZygoteProcess
 from autograder.sandbox.order import Order
 from autograder.sandbox.remote import Session
-from autograder.sandbox.transport import Child, how_it_ended
+from autograder.sandbox.transport import Child, Patience, how_it_ended
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="the sandbox needs Linux")
 
@@ -297,6 +297,20 @@ def test_who_may_compute_for_long_may_not_wait_for_long(impatient: None, sandbox
     error = ending(child, "wait")
     assert (error.outcome, error.waited) == (Outcome.TIMED_OUT, True)
     assert time.monotonic() - began < 20
+
+
+def test_who_waited_in_vain_twice_is_waited_for_less(impatient: None, sandboxes: Any) -> None:
+    """A submission that waits in all of its checks does not have half a minute in each."""
+    patience, took = Patience(), []
+    for _ in range(3):
+        child = sandboxes.open(SOURCE, limits=LIMITS)
+        child.be_awaited(patience)
+        began = time.monotonic()
+        assert ending(child, "wait").waited
+        took.append(time.monotonic() - began)
+    assert (patience.in_vain, patience.wall_s) == (3, 0.25)
+    assert min(took[:2]) > 1.5
+    assert took[2] < min(took[:2])
 
 
 def test_who_computes_has_the_time_that_it_takes(monkeypatch: pytest.MonkeyPatch, sandboxes: Any) -> None:
