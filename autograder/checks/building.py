@@ -10,10 +10,13 @@ from torch import Tensor
 from autograder.checks.draw import Draw
 from autograder.checks.finding import fail
 from autograder.errors import WireError
-from autograder.sandbox.faults import words
+from autograder.sandbox.described import MESSAGE_CHARACTERS
+from autograder.sandbox.faults import plain_path, plain_shape, words
 from autograder.sandbox.remote import Remote, State, handle_session, read_state
 
 WEIGHT_RANGE = 0.5
+STRANGE = 12
+"""Names of a submission's own that a message lists."""
 
 
 def builtin(side: Remote, name: str, *args: Any, **kwargs: Any) -> Any:
@@ -28,31 +31,32 @@ def load(module: Remote, weights: Mapping[str, Tensor]) -> None:
     """Copy weights into a module by name; what does not fit is a finding with both lists of names."""
     document = handle_session(module).ask("load", module=module, weights=dict(weights))
     if "expected" in document:
-        fail("missing", _mismatch(repr(module), document.get("expected"), document.get("found")))
+        found = document.get("found")
+        fail("missing", _mismatch(repr(module), weights, found), detail=f"found: {found!r}"[:MESSAGE_CHARACTERS])
     if "renamed" not in document:
         raise WireError("an answer to `load` that says nothing")
     if isinstance(renamed := document["renamed"], dict):
-        names = {words(due): words(own) for due, own in renamed.items() if due in weights and isinstance(own, str)}
+        names = {words(due): plain_path(own) for due, own in renamed.items() if due in weights}
         handle_session(module).renamed |= names
 
 
-def _mismatch(module: str, expected: object, found: object) -> str:
-    wanted, got = _shapes(expected), _shapes(found)
+def _mismatch(module: str, expected: Mapping[str, Tensor], found: object) -> str:
+    """The message: all that is missing, and of what is there instead the first few."""
+    if not isinstance(found, dict):
+        raise WireError("an answer to `load` without names and shapes")
+    wanted = {name: plain_shape(value.shape) for name, value in expected.items()}
+    got = {name: plain_shape(shape) for name, shape in found.items()}
+    strange = [name for name in got if name not in wanted]
     lines = [f"the parameters of {module} are not the ones that the handout names:"]
     lines += [f"  missing: {name} {shape}" for name, shape in wanted.items() if name not in got]
-    lines += [f"  not in the handout: {name} {shape}" for name, shape in got.items() if name not in wanted]
+    lines += [f"  not in the handout: {plain_path(name)} {got[name]}" for name in strange[:STRANGE]]
+    lines += [f"  not in the handout: {len(strange) - STRANGE} more"] * (len(strange) > STRANGE)
     lines += [
         f"  {name}: expected shape {shape}, got {got[name]}"
         for name, shape in wanted.items()
         if got.get(name, shape) != shape
     ]
     return "\n".join(lines)
-
-
-def _shapes(names: object) -> dict[str, str]:
-    if not isinstance(names, dict):
-        raise WireError("an answer to `load` without names and shapes")
-    return {str(name): f"({', '.join(map(str, shape))})" for name, shape in names.items()}
 
 
 def state(module: Remote) -> dict[str, Tensor]:

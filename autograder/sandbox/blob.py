@@ -65,8 +65,10 @@ def read(blob: bytes) -> dict[str, torch.Tensor]:
 
 def _elements(entry: Mapping[str, Any]) -> int:
     shape = entry["shape"]
-    if entry["dtype"] not in DTYPES or len(shape) > MAX_DIMENSIONS or max(shape, default=0) > MAX_ELEMENTS:
+    if entry["dtype"] not in DTYPES or len(shape) > MAX_DIMENSIONS:
         raise WireError(f"a tensor of dtype {entry['dtype']} and {len(shape)} dimensions may not cross")
+    if math.prod(size or 1 for size in shape) > MAX_ELEMENTS:  # one without numbers could say a lot by its sizes
+        raise WireError(f"a tensor that would have more than {MAX_ELEMENTS} elements")
     return math.prod(shape)
 
 

@@ -187,6 +187,7 @@ SENTENCES = (
     N_("the parameters of {raw} are not the ones that the handout names:"),
     N_("  missing: {name} {shape}"),
     N_("  not in the handout: {name} {shape}"),
+    N_("  not in the handout: {n} more"),
     N_("  {name}: expected shape {shape1}, got {shape2}"),
     N_("This part is not written yet."),
     N_("Something that this check asks for is not there: {raw}."),

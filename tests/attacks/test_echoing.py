@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -42,6 +43,21 @@ def test_complaints_about_bytes_quote_none(arena: Any, what: str) -> None:
     graded = grade(arena, "frames", what=what)
     assert graded.score == 0
     assert_silent(arena, graded)
+
+
+@pytest.mark.parametrize("what", ["names", "numbers", "shape", "found", "renamed"])
+def test_no_parameter_carries_an_input(arena: Any, what: str) -> None:
+    """Neither by its name nor by its shape, where a message or a remark lists what does not fit."""
+    graded = grade(arena, "parameters", what=what)
+    assert graded.score == {"renamed": 100, "found": 60}.get(what, 80)
+    assert_silent(arena, graded)
+    said = [*for_student(graded), *(remark for result in graded.results for remark in result.evidence.remarks)]
+    assert not any(re.search(r"LEAK|\d{5}|(\d\d-){3}", text) for text in said), said
+
+
+def for_student(graded: Any) -> list[str]:
+    """Return the messages of a grade."""
+    return [result.finding.message for result in graded.results if result.finding]
 
 
 def test_output_is_for_the_ta(arena: Any) -> None:
