@@ -202,7 +202,7 @@ class Child:
 
     def _computes(self) -> bool:
         """Whether it has used so much CPU time since the clock was started that it gets more time of the wall's."""
-        used = self.zygote.cpu_s(self.number) - self._told
+        used = self._cpu_s() - self._told
         self._deadline = self._began + self._patience.wall_s + WALL_FACTOR * min(used, self.cpu_s)
         return self._deadline > time.monotonic()
 
