@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Collection, Mapping
 from typing import Any
 
@@ -10,8 +11,9 @@ from torch import Tensor
 from autograder.checks.draw import Draw
 from autograder.checks.finding import fail
 from autograder.errors import WireError
+from autograder.sandbox.blob import MAX_DIMENSIONS, MAX_ELEMENTS
 from autograder.sandbox.described import MESSAGE_CHARACTERS
-from autograder.sandbox.faults import plain_path, plain_shape, words
+from autograder.sandbox.faults import plain_path, words
 from autograder.sandbox.remote import Remote, State, handle_session, read_state
 
 WEIGHT_RANGE = 0.5
@@ -44,8 +46,8 @@ def _mismatch(module: str, expected: Mapping[str, Tensor], found: object) -> str
     """The message: all that is missing, and of what is there instead the first few."""
     if not isinstance(found, dict):
         raise WireError("an answer to `load` without names and shapes")
-    wanted = {name: plain_shape(value.shape) for name, value in expected.items()}
-    got = {name: plain_shape(shape) for name, shape in found.items()}
+    wanted = {name: _shape(value.shape) for name, value in expected.items()}
+    got = {name: _shape(shape) for name, shape in found.items()}
     strange = [name for name in got if name not in wanted]
     lines = [f"the parameters of {module} are not the ones that the handout names:"]
     lines += [f"  missing: {name} {shape}" for name, shape in wanted.items() if name not in got]
@@ -57,6 +59,14 @@ def _mismatch(module: str, expected: Mapping[str, Tensor], found: object) -> str
         if got.get(name, shape) != shape
     ]
     return "\n".join(lines)
+
+
+def _shape(sizes: object) -> str:
+    """Return a tensor's shape as the other side says it, "(...)" for what no tensor has that could cross."""
+    found = sizes if isinstance(sizes, list | tuple) and len(sizes) <= MAX_DIMENSIONS else [None]
+    counts = [size for size in found if type(size) is int and size >= 0]
+    plain = len(counts) == len(found) and math.prod(max(size, 1) for size in counts) <= MAX_ELEMENTS
+    return f"({', '.join(map(str, counts))})" if plain else "(...)"
 
 
 def state(module: Remote) -> dict[str, Tensor]:

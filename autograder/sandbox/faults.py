@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import math
 import re
 from collections.abc import Iterator
 
 from autograder.errors import WireError
 from autograder.records import Outcome
-from autograder.sandbox.blob import MAX_DIMENSIONS, MAX_ELEMENTS
 
 MAX_NAME = 40
 MAX_PATH = 80
@@ -103,14 +101,6 @@ def plain_path(text: object) -> str:
     counts = [piece for piece in pieces if re.fullmatch("[0-9]{1,2}", piece)]
     is_short = len(found) <= MAX_PATH and len(counts) <= 3
     return found if is_short and all(piece in counts or plain_name(piece) for piece in pieces) else "..."
-
-
-def plain_shape(sizes: object) -> str:
-    """Return a tensor's shape as the other side says it, "(...)" for what no tensor has that could cross."""
-    found = sizes if isinstance(sizes, list | tuple) and len(sizes) <= MAX_DIMENSIONS else [None]
-    counts = [size for size in found if type(size) is int and size >= 0]
-    plain = len(counts) == len(found) and math.prod(max(size, 1) for size in counts) <= MAX_ELEMENTS
-    return f"({', '.join(map(str, counts))})" if plain else "(...)"
 
 
 def printable(text: str) -> str:
