@@ -19,9 +19,10 @@ from autograder.sandbox import loading
 from autograder.sandbox.devices import CPU, CUDA
 from autograder.sandbox.host import ZygoteProcess
 from autograder.sandbox.order import EarlierModule, Order
+from autograder.sandbox.patience import Patience
 from autograder.sandbox.remote import LocalTransport, Session
 from autograder.sandbox.seed import Seed
-from autograder.sandbox.transport import Child, Patience
+from autograder.sandbox.transport import Child
 from autograder.sandbox.worker import Executor
 
 SLOWER, OPENING_S = {CUDA: 3}, {CUDA: 20}

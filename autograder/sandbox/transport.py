@@ -17,12 +17,11 @@ from autograder.records import Limits, Outcome
 from autograder.sandbox import wire
 from autograder.sandbox.faults import ChildEnded, student_fault
 from autograder.sandbox.order import to_bytes
+from autograder.sandbox.patience import Patience
 
 WALL_FACTOR = 10
 LEAST_WALL_S = 30.0
 """What a child may wait in all; with each second of CPU time that it uses it may take WALL_FACTOR more."""
-BELIEVED, LATER = 2, 1 / 6
-"""Of a submission of which so many children waited in vain, further ones may wait this part of it."""
 READ_AT_ONCE = 1 << 20
 CREDENTIALS = struct.Struct("=iII")
 """What the kernel attaches to what a process sends: its number, as the receiver counts processes, and its ids."""
@@ -53,19 +52,6 @@ class Usage:
     cpu_s: float
     stdout: str
     stderr: str
-
-
-@dataclass
-class Patience:
-    """How long the children of one submission are waited for: a hundred checks are no hundred times half a minute."""
-
-    in_vain: int = 0
-    """Children that were ended because they only waited."""
-
-    @property
-    def wall_s(self) -> float:
-        """Seconds that a child may wait from now."""
-        return LEAST_WALL_S if self.in_vain < BELIEVED else LEAST_WALL_S * LATER
 
 
 @dataclass
@@ -101,7 +87,7 @@ class Child:
 
     def _start_clock(self) -> None:
         self._began = time.monotonic()
-        self._deadline = self._began + self._patience.wall_s
+        self._deadline = self._began + LEAST_WALL_S * self._patience.part
 
     def be_awaited(self, patience: Patience) -> None:
         """Share the patience with the submission's other children."""
@@ -203,7 +189,7 @@ class Child:
     def _computes(self) -> bool:
         """Whether it has used so much CPU time since the clock was started that it gets more time of the wall's."""
         used = self._cpu_s() - self._told
-        self._deadline = self._began + self._patience.wall_s + WALL_FACTOR * min(used, self.cpu_s)
+        self._deadline = self._began + LEAST_WALL_S * self._patience.part + WALL_FACTOR * min(used, self.cpu_s)
         return self._deadline > time.monotonic()
 
     def _drain(self, index: int) -> None:
