@@ -62,6 +62,14 @@ def problem_of(error: BaseException) -> Problem:
             Outcome.GRADER_ERROR, Finding("grader", "The grader failed; a human will look.", detail=str(error)), error
         )
     words = f"{type(error).__name__}: {error}"
-    return Problem(
-        Outcome.FAILED, Finding("structure", "Your answer is not what this check can work with.", detail=words), error
-    )
+    return Problem(Outcome.FAILED, Finding("structure", _what_does_not_work(error), detail=words), error)
+
+
+def _what_does_not_work(error: BaseException) -> str:
+    """What a check stumbled over when it took an answer apart, told from Python's own words."""
+    words = str(error)
+    if isinstance(error, TypeError | AttributeError) and "NoneType" in words:
+        return "There is None where this check needs a value (is a return missing?)."
+    if isinstance(error, TypeError | ValueError) and "unpack" in words:
+        return "Your answer has more or fewer parts than this check needs (one tensor for a tuple, or the reverse?)."
+    return "Your answer is not what this check can work with."

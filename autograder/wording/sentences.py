@@ -214,6 +214,8 @@ SENTENCES = (
     ),
     N_("Only what the handout names and Python's standard library can be imported."),
     N_("Other processes, folders and the network are closed to it when it is graded."),
+    N_("There is None where this check needs a value (is a return missing?)."),
+    N_("Your answer has more or fewer parts than this check needs (one tensor for a tuple, or the reverse?)."),
     N_("Your answer is not what this check can work with."),
     N_("Your code did not answer: {words}."),
     N_("it waited for something that never came"),

@@ -536,3 +536,26 @@ def test_every_exception_means_something(error: Exception, outcome: Outcome, kin
     problem = problem_of(error)
     assert (problem.outcome, problem.finding.kind) == (outcome, kind)
     assert problem.finding.message
+
+
+def two_of(answer: Any) -> tuple[Any, Any]:
+    """An answer taken apart as a check does it."""
+    out, state = answer
+    return out, state
+
+
+@pytest.mark.parametrize(
+    ("answer", "words"),
+    [
+        (None, "There is None where this check needs a value (is a return missing?)."),
+        ((1, 2, 3), "Your answer has more or fewer parts than this check needs"),
+        ([1], "Your answer has more or fewer parts than this check needs"),
+        (3.5, "Your answer has more or fewer parts than this check needs"),
+    ],
+)
+def test_an_answer_that_cannot_be_taken_apart_is_described(answer: Any, words: str) -> None:
+    """A forgotten return and a tuple of another length are told in words that need no knowledge of the check."""
+    with pytest.raises((TypeError, ValueError)) as caught:
+        two_of(answer)
+    found = problem_of(caught.value).finding
+    assert (found.kind, found.message.startswith(words)) == ("structure", True)
