@@ -38,7 +38,7 @@ HEIGHT = {360: 2400, 1280: 1500}
 SECRET = {"AUTOGRADER_SECRET": hashlib.sha256(b"the class of the pictures").hexdigest()}
 """Its class is nobody's: the secret is known, so that the pictures come out alike wherever they are taken."""
 COLOURS = 256
-"""Of a picture: pages have few."""
+"""Of a picture: half of them the commonest as they are, half so that rare ones are near (orange became red)."""
 SUBJECTS = {
     "mistake": ("student/eun", ""),
     "mend": ("student/eun", "#mend"),
@@ -111,9 +111,19 @@ def take(browser: Browser, page: Path, start: str, width: int, scheme: str, name
     tab.screenshot(path=path, full_page=True, clip={"x": 0, "y": top, "width": width, "height": tall})
     context.close()
     with Image.open(path) as picture:
-        small = picture.convert("RGB").quantize(COLOURS, dither=Image.Dither.NONE)
+        small = few_colours(picture.convert("RGB"))
     small.save(path, optimize=True)
     print(f"{path.relative_to(ROOT)}: {path.stat().st_size // 1024} KiB")
+
+
+def few_colours(picture: Image.Image) -> Image.Image:
+    """Return a picture with a palette."""
+    seen = sorted(picture.getcolors(picture.width * picture.height) or [], reverse=True)
+    common = [part for _, colour in seen[: COLOURS // 2] if isinstance(colour, tuple) for part in colour]
+    rare = picture.quantize(COLOURS // 2, Image.Quantize.MAXCOVERAGE).getpalette() or []
+    palette = Image.new("P", (1, 1))
+    palette.putpalette(common + rare)
+    return picture.quantize(palette=palette, dither=Image.Dither.NONE)
 
 
 if __name__ == "__main__":
