@@ -64,6 +64,24 @@ OVERLAP = """() => {
 }"""
 
 
+def test_no_word_of_the_table_breaks_on_a_phone(shelf: Path, opened: Open) -> None:
+    """Beside long names of parts, too, `right` and `state` stand on one line: names give way, at their joints."""
+    page = opened(shelf / "student/right.html", width=360)
+    name = "AdditiveAttention.<wbr>forward_<wbr>of_<wbr>all_<wbr>heads"
+    page.evaluate(f"document.querySelectorAll('.parts tbody th[scope=row]').forEach(it => it.innerHTML = '{name}')")
+    more_lines_than_words = page.evaluate(LINES)
+    assert more_lines_than_words
+    assert max(more_lines_than_words) <= 0
+
+
+LINES = """() => [...document.querySelectorAll('.parts .word, .parts thead th:not(.only-wide)')].map(it => {
+  const range = document.createRange();
+  range.selectNodeContents(it);
+  const lines = new Set([...range.getClientRects()].map(box => Math.round(box.top)));
+  return lines.size - it.textContent.trim().split(/\\s+/).length;
+})"""
+
+
 def test_a_page_says_the_same_without_script(shelf: Path, opened: Open) -> None:
     """Where scripts are off, the words of the pages are all there; only what filters is missing."""
     for kind in ("student/wrong", "class"):
