@@ -25,6 +25,10 @@ Optimizer = tuple[str, Mapping[str, Any]]
 """A name in torch.optim and its settings: ("Adam", {"lr": 5e-3})."""
 
 
+MAX_LOSSES = 2**14
+"""Of a curve that is kept; no training here has so many steps, and a loop can return a quarter of a million numbers."""
+
+
 def train(
     student: Remote,
     model: str,
@@ -125,7 +129,7 @@ def _run(
 
 
 def _curve(losses: object) -> tuple[float, ...]:
-    items = list(losses) if isinstance(losses, list | tuple) else []
+    items = list(losses[:MAX_LOSSES]) if isinstance(losses, list | tuple) else []
     numbers = [float(item) for item in items if isinstance(item, int | float) or _is_scalar(item)]
     return tuple(number if math.isfinite(number) else math.inf for number in numbers)
 

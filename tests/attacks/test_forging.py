@@ -41,6 +41,13 @@ def test_no_result_can_be_forged(arena: Any, monkeypatch: pytest.MonkeyPatch, na
     assert not any(what.startswith("got") for what in stood.attempts.values())
 
 
+@pytest.mark.parametrize("kind", ["torch function", "dispatch", "numpy", "strides", "without numbers", "nested"])
+def test_no_tensor_is_believed_but_its_bytes(arena: Any, kind: str) -> None:
+    """A subclass, huge strides, sizes without numbers: whatever it says of itself, what crosses is compared."""
+    stood = arena.stand("forging/tensors", keeps=None, kind=kind)
+    assert stood.right.score <= 20
+
+
 def test_a_signal_without_a_name_is_a_crash(bare_arena: Any) -> None:
     """Without a process namespace a child can die of a real-time signal, for which Python has no name."""
     stood = bare_arena.stand("forging/realtime_call", keeps=60, forges=False)

@@ -15,6 +15,7 @@ from torch import Tensor
 from autograder.checks import CheckFailure, Draw, builtin, learned, load, three_steps, train
 from autograder.checks.draw import HOME_SECRET, derive_key
 from autograder.checks.exceptions import finding_of_exception
+from autograder.checks.training import MAX_LOSSES
 from autograder.records import Finding
 from autograder.sandbox.faults import StudentError
 from autograder.sandbox.remote import LocalTransport, Remote, Session, handle_session
@@ -376,9 +377,10 @@ def test_weights_with_other_names_are_told_before_training(module_of: ModuleOf) 
 
 
 def test_a_curve_is_numbers_whatever_the_loop_returns(module_of: ModuleOf) -> None:
-    """Losses of any kind leave a curve of plain numbers: infinities for what is none, nothing for what is no list."""
+    """Losses of any kind leave a curve of plain numbers: infinities for what is none, none of a text, no flood."""
     numbers = '[1, 2.5, torch.tensor(3.0), float("nan"), float("inf"), "x", None, torch.ones(2), torch.tensor(True)]'
-    for returned, curve in ((numbers, (1.0, 2.5, 3.0, math.inf, math.inf, 1.0)), ('"text"', ()), ("7", ())):
+    flood = "[0.5] * 100_000", (0.5,) * MAX_LOSSES
+    for returned, curve in ((numbers, (1.0, 2.5, 3.0, math.inf, math.inf, 1.0)), ('"text"', ()), ("7", ()), flood):
         student = side(module_of(f"{FIT}\n\ndef fit_oddly(model, batches, optimizer):\n    return {returned}\n"))
         train(
             student,
