@@ -28,7 +28,7 @@ from torch.autograd.profiler import profile
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from autograder.sandbox.ban_groups import GROUPS
-from autograder.sandbox.ban_plan import base_name, prepare
+from autograder.sandbox.ban_plan import Plan, base_name, prepare
 from autograder.sandbox.calls import RECORDED, release
 from autograder.sandbox.standins import STAND_INS
 
@@ -192,18 +192,17 @@ class Noting:
             self.functions.add(self.bannable[frame.f_code])
 
 
-def record() -> dict[str, list[str]]:
-    """Return for each stand-in what it calls, as `Bans.seal` understands it, sorted."""
-    plan = prepare([*GROUPS, *_every_operator()])
+def record(name: str, plan: Plan) -> list[str]:
+    """Return what a stand-in calls, as `Bans.seal` understands it, sorted; of Python functions those of the plan."""
     bannable = {function.body.__code__: function.place for function in plan.functions if function.body is not None}
-    kin = _kin()
-    found = {}
-    for name, runs in RUNS.items():
-        noted = Noting(bannable)
-        play(runs, STAND_INS[name], noted)
-        operators = {each for operator in noted.operators for each in kin.get(operator, {operator})}
-        found[name] = sorted(operators | noted.functions)
-    return found
+    noted, kin = Noting(bannable), _kin()
+    play(RUNS[name], STAND_INS[name], noted)
+    return sorted(noted.functions.union(*(kin.get(operator, {operator}) for operator in noted.operators)))
+
+
+def whatever_may_be_banned() -> Plan:
+    """Return a plan of all groups of bans and of all operators."""
+    return prepare([*GROUPS, *_every_operator()])
 
 
 def _every_operator() -> list[str]:
@@ -232,7 +231,8 @@ def as_text(recorded: Mapping[str, list[str]]) -> str:
 
 
 if __name__ == "__main__":
-    text = as_text(record())
+    everything = whatever_may_be_banned()
+    text = as_text({name: record(name, everything) for name in RUNS})
     if "--write" in sys.argv:
         RECORDED.write_text(text, encoding="utf-8")
     else:
