@@ -139,6 +139,9 @@ def test_mask_tokens_shares(student, draw, p):
     swapped = (new != MASK) & (new != ids[chosen])
     near(share_of(new == MASK, chosen), 0.8, count, "the chosen pieces become MASK")
     near(share_of(swapped, chosen), 0.1, count, "the chosen pieces become another piece")
+    for half in (slice(0, rows // 2), (slice(None), slice(0, width // 2))):  # the upper one, the left one
+        of_these = int(chosen[half].sum())
+        near(share_of((inputs == MASK)[half], chosen[half]), 0.8, of_these, "the chosen pieces of one half become MASK")
     drawn, middle = new[swapped].double(), (FIRST_WORD + vocab - 1) / 2
     spread = (vocab - FIRST_WORD) / math.sqrt(12 * len(drawn))
     seen = "random pieces do not come evenly from the whole vocabulary"
@@ -193,7 +196,7 @@ def as_pairs(answer: Any) -> list[tuple[list[int], list[int], int]]:
 )
 def test_next_sentence_pairs_shares(student, draw):
     """`next_sentence_pairs` draws its wrong sentences from all other documents, about half of the time."""
-    docs, length = 5, 121
+    docs, length = 5, 361
     documents = [[[1000 * number + place] for place in range(length)] for number in range(1, docs + 1)]
     pairs = as_pairs(student.next_sentence_pairs(documents, draw.generator()))
     firsts = [sentence for document in documents for sentence in document[:-1]]
@@ -209,7 +212,23 @@ def test_next_sentence_pairs_shares(student, draw):
         near(of_this / (length - 1), 0.5, length - 1, f"the pairs of document {number} have a random second sentence")
     met = {(a, b) for a, b, _ in wrong}
     check_that(len(met) == docs * (docs - 1), "some documents are never drawn from", kind="property")
-    check_that(len({place for *_, place in wrong}) >= 60, "only some sentences are ever drawn", kind="property")
+    check_that(len({place for *_, place in wrong}) >= 180, "only some sentences are ever drawn", kind="property")
+    middle, spread = (length - 1) / 2, length / math.sqrt(12 * len(wrong))
+    mean = sum(place for *_, place in wrong) / len(wrong)
+    check_that(abs(mean - middle) <= 5 * spread, "not all sentences are drawn equally often", kind="property")
+    for number in range(1, docs + 1):
+        near(
+            sum(b == number for _, b, _ in wrong) / len(wrong),
+            0.2,
+            len(wrong),
+            "the random sentences are of one document",
+        )
+    for further in range(1, docs):
+        found = sum((b - a) % docs == further for a, b, _ in wrong) / len(wrong)
+        near(found, 0.25, len(wrong), "the random sentences are of the document that is as far away")
+    short = [[[2 * number], [2 * number + 1]] for number in range(600)]
+    labels = [label for *_, label in as_pairs(student.next_sentence_pairs(short, draw.generator()))]
+    near(sum(labels) / 600, 0.5, 600, "the pairs of documents of two sentences have a random second sentence")
 
 
 @points(1)
@@ -448,6 +467,7 @@ def test_init_weights_law(student, reference, draw):
         check_that(bool((value != 0).any(dim=1).all()), f"a row of {name} is 0: all are drawn", kind="property")
     same(found[1], found[0], what="with the same seed again")
     table = "bert.embeddings.word_embeddings.weight"
+    check_that(float(found[0][table].abs().max()) > 0.06, "the normal law is cut off at its ends", kind="property")
     check_that(
         not torch.equal(found[2][table], found[0][table]), "another seed gives the same weights", kind="property"
     )
@@ -676,16 +696,17 @@ def test_fit_gradients(student, reference, draw):
     theirs, ours = twins(student, reference, "BertForClassification", 5, *SIZES, draw=draw)
     rows, weighted, batch = some_rows(draw, 4, 7), draw(4, 5), (*some_rows(draw, 3, 8), draw.ints(3, high=5))
     weights = state(ours)
-    for size, what in ((1.0, "from old gradients"), (100.0, "with large gradients")):
-        after = []
-        for side, model in ((student, theirs), (reference, ours)):
-            load(model, weights | {"classifier.weight": size * weights["classifier.weight"]})
-            model.vjp(rows, {}, [weighted])  # a backward pass: it leaves its gradients in the model
-            side.fit(model, [batch], builtin(side, "torch.optim.SGD", model.parameters(), lr=0.3))
-            after.append(state(model))
-        found, due = after
-        found = {name: value for name, value in found.items() if name in due}  # without second names of their own
-        same(found, due, what=f"the parameters after one step {what}")
+
+    def stepped(side: Any, model: Any, size: float) -> dict[str, Tensor]:
+        """The parameters after one step; what is not in the handout (second names of their own) is left out."""
+        load(model, weights | {"classifier.weight": size * weights["classifier.weight"]})
+        model.vjp(rows, {}, [weighted])  # a backward pass: it leaves its gradients in the model
+        side.fit(model, [batch], builtin(side, "torch.optim.SGD", model.parameters(), lr=0.3))
+        return {name: value for name, value in state(model).items() if name in weights}
+
+    due = [stepped(reference, ours, size) for size in (1.0, 100.0)]
+    same(stepped(student, theirs, 1.0), due[0], what="the parameters after a step from old gradients")
+    same(stepped(student, theirs, 100.0), due[1], what="the parameters after a step with large gradients")
 
 
 @points(2)
@@ -720,6 +741,11 @@ def test_fit_fine_tunes(student, reference, draw):
     build = built("BertForClassification", weights, 5, *SIZES)
     settings = {"lr": 0.1, "momentum": 0.8, "weight_decay": 0.1}  # steps that only the optimizer itself can take
     three_steps(student, reference, build, batches, optimizer=("SGD", settings))
+    dropping, ours = twins(student, reference, "BertForClassification", 5, *SIZES, 1 - 2**-40, draw=draw)
+    ours.train()  # nothing is left of what can be dropped
+    optimizer = builtin(student, "torch.optim.SGD", dropping.parameters(), lr=0.0)
+    losses = student.fit(dropping, batches[:1], optimizer)
+    same(losses, [ours.loss(*batches[0]).item()], what="the loss where dropout leaves nothing")
 
 
 # --- training by what is learned -------------------------------------------------------------------------------------

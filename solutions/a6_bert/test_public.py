@@ -144,13 +144,21 @@ def test_wordpiece(student, word, pieces):
     same(student.wordpiece(word, PIECES), [PIECES[piece] for piece in pieces])
 
 
+def all_int64(answer: Any, count: int) -> None:
+    """Fail unless the first tensors of an answer are int64, as tables and cross-entropies want their ids."""
+    for tensor in tuple(answer)[:count]:
+        check_that(tensor.dtype == torch.int64, f"{str(tensor.dtype)[6:]} where int64 is asked for", kind="dtype")
+
+
 @points(3)
 @hint("[CLS] a [SEP] b [SEP], then PAD. The first [SEP] belongs to a. Segments at padding are 0, the mask is boolean.")
 def test_build_pair(student):
     """`build_pair` puts two texts, or one, into a row."""
     ids = torch.tensor([CLS, 11, 12, 13, SEP, 21, 22, SEP, PAD])
     segments = torch.tensor([0, 0, 0, 0, 0, 1, 1, 1, 0])
-    same(student.build_pair([11, 12, 13], [21, 22], 9), [ids, segments, ids != PAD], what="two texts")
+    pair = student.build_pair([11, 12, 13], [21, 22], 9)
+    same(pair, [ids, segments, ids != PAD], what="two texts")
+    all_int64(pair, 2)
     same(
         student.build_pair([11, 12, 13], [21, 22], 8), [ids[:8], segments[:8], ids[:8] != PAD], what="just enough room"
     )
@@ -174,7 +182,9 @@ def test_apply_masks(student, draw):
     words = ids + 50
     inputs = torch.tensor([[CLS, MASK, 62, 13, SEP], [CLS, 14, MASK, 16, SEP]])
     labels = torch.tensor([[IGNORE, 11, 12, 13, IGNORE], [IGNORE, IGNORE, 15, IGNORE, IGNORE]])
-    same(student.apply_masks(ids, chosen, fate, words), [inputs, labels])
+    masked = student.apply_masks(ids, chosen, fate, words)
+    same(masked, [inputs, labels])
+    all_int64(masked, 2)
 
 
 @points(2)
