@@ -213,6 +213,10 @@ def test_next_sentence_pairs_shares(student, draw):
     met = {(a, b) for a, b, _ in wrong}
     check_that(len(met) == docs * (docs - 1), "some documents are never drawn from", kind="property")
     check_that(len({place for *_, place in wrong}) >= 180, "only some sentences are ever drawn", kind="property")
+    places = torch.tensor([[a[0] % 1000, b[0] % 1000] for a, b, label in pairs if label == 1]).double()
+    together = float(torch.corrcoef(places.mT)[0, 1].abs())
+    apart = together <= 5 / math.sqrt(len(wrong))
+    check_that(apart, "the place of the random sentence goes with the place of the first one", kind="property")
     middle, spread = (length - 1) / 2, length / math.sqrt(12 * len(wrong))
     mean = sum(place for *_, place in wrong) / len(wrong)
     check_that(abs(mean - middle) <= 5 * spread, "not all sentences are drawn equally often", kind="property")
