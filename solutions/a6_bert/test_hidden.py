@@ -269,8 +269,7 @@ def test_next_sentence_pairs_need_two_documents(student, draw):
     """`next_sentence_pairs` refuses a single document."""
     one = [[[number] for number in range(7, 47)]]  # so long that without a check somebody looks for another document
     valid = [[*one, [[5], [6]]], draw.generator()]
-    for few in (one, []):
-        must_raise("ValueError", student.next_sentence_pairs, few, draw.generator(), valid=valid)
+    must_raise("ValueError", student.next_sentence_pairs, one, draw.generator(), valid=valid)
 
 
 # --- 3. the encoder --------------------------------------------------------------------------------------------------
