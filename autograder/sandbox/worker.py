@@ -97,7 +97,7 @@ class Executor:
             if begin is not None:
                 self._begin(*begin)
             with self._place.inside():
-                answer = self.perform(request)
+                answer = self._performed(request)
             return self._pack(number, answer)
         except BaseException as error:  # whatever a submission raises, SystemExit among it, is data
             if isinstance(error, KeyboardInterrupt) and signal.getsignal(signal.SIGINT) is not signal.SIG_IGN:
@@ -112,6 +112,12 @@ class Executor:
 
     def perform(self, request: Mapping[str, Any]) -> dict[str, Any]:
         """Return the answer to a question without its number; what a submission raises comes out as it is."""
+        answer = self._performed(request)
+        if isinstance(stays := answer.get("answer"), wire.Staying):
+            answer["answer"] = stays.value
+        return answer
+
+    def _performed(self, request: Mapping[str, Any]) -> dict[str, Any]:
         payload = dict(request)
         return self._operations[payload.pop("op")](**payload)
 
