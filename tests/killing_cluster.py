@@ -115,7 +115,7 @@ def run(course: Path, jobs: Sequence[Job], kills: int, seed: int, say: Callable[
     folder, found = course / "solutions" / one_check.ID, list[str]()
     with (
         dask.config.set(SLOW_STARTS),
-        LocalCluster(n_workers=2, threads_per_worker=1, host="127.0.0.1", dashboard_address=None) as local,
+        LocalCluster(n_workers=2, threads_per_worker=1, host="127.0.0.1", dashboard_address="127.0.0.1:0") as local,
         connected(local.scheduler_address, Keys(), Confinement.BEST_EFFORT, "cpu", say) as cluster,
     ):
         layers, missing = cluster.terms.layers, cluster.terms.missing

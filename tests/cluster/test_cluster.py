@@ -96,7 +96,7 @@ def test_a_cluster_gives_the_grades_of_one_machine_though_a_worker_is_killed(
     there: dict[str, Grade] = {}
     of_the_cluster: set[psutil.Process] = set()
     killed: list[int] = []
-    settings: dict[str, Any] = {"n_workers": 2, "threads_per_worker": 1, "dashboard_address": None, **tls[0]}
+    settings: dict[str, Any] = {"n_workers": 2, "threads_per_worker": 1, "dashboard_address": "127.0.0.1:0", **tls[0]}
     with (
         LocalCluster(local_directory=str(tmp_path / "dask"), host="127.0.0.1", **settings) as local,
         connected(local.scheduler_address, tls[1], Confinement.BEST_EFFORT, "cpu", lambda _: None) as cluster,
