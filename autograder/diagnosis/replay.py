@@ -110,19 +110,9 @@ def _asked(exchange: Exchange, question: dict[str, Any], place: bytes, loaded: s
         tuple(wire.unpack(exchange.counts, Placeholders())["only"]) if exchange.counts else (),
         exact=known,
         drawn=any(
-            isinstance(value, torch.Generator) for value in _values((question.get("args"), question.get("kwargs")))
+            isinstance(value, torch.Generator) for value in wire.leaves((question.get("args"), question.get("kwargs")))
         ),
     )
-
-
-def _values(value: object) -> Iterator[object]:
-    if isinstance(value, Mapping):
-        value = tuple(value.values())
-    if isinstance(value, tuple | list):
-        for item in value:
-            yield from _values(item)
-    else:
-        yield value
 
 
 @dataclass(frozen=True, slots=True)

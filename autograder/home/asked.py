@@ -6,11 +6,13 @@ which differs from the first in its weights.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from torch import Generator, Tensor
+
+from autograder.sandbox.wire import leaves
 
 
 @dataclass
@@ -31,7 +33,7 @@ class Asked:
         self._last, self._given = min(self._numbers.get(each, len(self._numbers)) for each in outlines), 0
         for outline in outlines:
             self._numbers.setdefault(outline, self._last)
-        for past in (self._pasts[id(each)] for each in _leaves(question) if id(each) in self._pasts):
+        for past in (self._pasts[id(each)] for each in leaves(question) if id(each) in self._pasts):
             if (self._last, -1) not in past:
                 past.append((self._last, -1))
         return known
@@ -58,13 +60,3 @@ def _outline(value: Any, name: Callable[[object], object]) -> Any:
     if type(value) is int:
         return min(value, 2)
     return value if isinstance(value, str | int | float | None) else name(value)
-
-
-def _leaves(value: Any) -> Iterator[object]:
-    if isinstance(value, Mapping):
-        value = list(value.values())
-    if isinstance(value, list | tuple):
-        for item in value:
-            yield from _leaves(item)
-    else:
-        yield value

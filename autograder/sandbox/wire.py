@@ -10,7 +10,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import struct
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any, Protocol
 
 import torch
@@ -191,6 +191,17 @@ def fields(record: Any) -> tuple[list[str], list[object]]:
 
 
 # --- from JSON to values -----------------------------------------------------------------------------------
+
+
+def leaves(value: object) -> Iterator[object]:
+    """What a nested value holds, in order: whatever is no dict, list or tuple, and of these what is in them."""
+    if isinstance(value, Mapping):
+        value = tuple(value.values())
+    if isinstance(value, tuple | list):
+        for item in value:
+            yield from leaves(item)
+    else:
+        yield value
 
 
 def _integer(digits: str) -> int:
