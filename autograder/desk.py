@@ -17,7 +17,7 @@ from autograder.course import find_course, load_assignment, load_assignments, lo
 from autograder.errors import ConfinementMissing, LedgerError, UsageError
 from autograder.gathering import Wanted, gather, moment
 from autograder.gradebook.filing import Filing
-from autograder.grading import own_notes
+from autograder.grading import own_notes, why_not_graded
 from autograder.intake import files_digest
 from autograder.ledger import handed_in_file, make_writable, read_files
 from autograder.records import Assignment, Confinement, Grade, Submission
@@ -171,9 +171,7 @@ class Desk:
             try:
                 files = read_files(handed_in_file(folder, student))
             except LedgerError as error:
-                left[student] = "; ".join(each for each in grade.needs_human if each.startswith("not graded")) or str(
-                    error
-                )
+                left[student] = why_not_graded(grade) or str(error)
                 continue
             if files_digest(files) != grade.submission_digest:
                 left[student] = "what was kept is not what was graded; grade the hand-in again"

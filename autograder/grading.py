@@ -22,6 +22,8 @@ from autograder.records import (
 )
 
 _DAY = timedelta(days=1)
+_NOT_GRADED = "not graded: "
+"""Before the reason for a human why nothing of a hand-in was graded."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +57,7 @@ def grade(assignment: Assignment, submission: Submission, results: Iterable[Chec
         score=sum(result.earned for result in final),
         out_of=sum(check.points for check in assignment.checks),
         results=final,
-        needs_human=(*errors, f"not graded: {submission.problem}") if submission.problem else errors,
+        needs_human=(*errors, f"{_NOT_GRADED}{submission.problem}") if submission.problem else errors,
         notes=(*submission.notes, *_provisional_note(final)),
         run=run,
         submission_digest=submission.digest,
@@ -84,6 +86,12 @@ def own_notes(graded: Grade) -> tuple[str, ...]:
 def is_provisional(graded: Grade) -> bool:
     """Whether a check could not be graded through our own fault, so that the score may still rise."""
     return any(result.outcome is Outcome.GRADER_ERROR for result in graded.results)
+
+
+def why_not_graded(graded: Grade) -> str:
+    """Why nothing of the hand-in was graded: it could not be read, or not be told from another; empty: it was."""
+    said = (words for words in graded.needs_human if words.startswith(_NOT_GRADED))
+    return next((words.removeprefix(_NOT_GRADED) for words in said), "")
 
 
 def late(policy: LatePolicy, due: datetime, submitted: datetime, used: int = 0) -> Lateness:

@@ -9,6 +9,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, ProgressColumn, Task, TextColumn, TimeRemainingColumn
 from rich.text import Text
 
+from autograder.grading import why_not_graded
 from autograder.records import Grade, Outcome
 
 MOST_NAMES = 4
@@ -51,13 +52,22 @@ def faults_in_words(count: int) -> str:
     return f"{count} for a person" if count else ""
 
 
+def score_in_words(grade: Grade) -> str:
+    """`87/100`; `not graded` where what was handed in could not be read."""
+    return "not graded" if why_not_graded(grade) else f"{grade.score}/{grade.out_of}"
+
+
 def line(grade: Grade) -> str:
     """Return a grade as one line of JSON: what a script that runs at night wants to know."""
-    failed = [each.id for each in grade.results if each.outcome not in (Outcome.PASSED, Outcome.SKIPPED)]
+    failed = (
+        []
+        if why_not_graded(grade)
+        else [each.id for each in grade.results if each.outcome not in (Outcome.PASSED, Outcome.SKIPPED)]
+    )
     said = {
         "student": grade.student,
         "assignment": grade.assignment,
-        "score": grade.score,
+        "score": None if why_not_graded(grade) else grade.score,
         "out_of": grade.out_of,
         "failed": failed,
         "skipped": [each.id for each in grade.results if each.outcome is Outcome.SKIPPED],

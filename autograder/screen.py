@@ -16,9 +16,9 @@ from rich.markup import escape as escape_markup
 from rich.progress import Progress, TaskID
 from rich.table import Table
 
-from autograder.grading import is_provisional
+from autograder.grading import is_provisional, why_not_graded
 from autograder.names import json_on_a_terminal
-from autograder.progress import bar, faults_in_words, line, now_in_words
+from autograder.progress import bar, faults_in_words, line, now_in_words, score_in_words
 from autograder.records import Assignment, Diagnosis, Grade, Outcome
 from autograder.sandbox.faults import printable
 from autograder.wording import SOURCE, Wording, wording_in
@@ -88,7 +88,7 @@ class Screen:
         if self._quiet:
             click_echo(line(grade))
         self._faults += bool(grade.needs_human)
-        self._step(f"{grade.student} {grade.score}/{grade.out_of}")
+        self._step(f"{grade.student} {score_in_words(grade)}")
 
     def running(self, students: Sequence[str]) -> None:
         """These are being graded now."""
@@ -129,7 +129,7 @@ class Screen:
         """Print one line a submission: score, what went wrong, what a human must look at."""
         if self._json:
             self._dump(grades)
-        if self._json or self._quiet:
+        if self._json or self._quiet or not grades:
             return
         table = Table(title=escape(f"{assignment.title} ({assignment.id})"))
         for name, style in (
@@ -168,11 +168,16 @@ class Screen:
             told = _("nothing is graded yet in %(folder)s; `autograder grade ASSIGNMENT FOLDER` does it")
             self._console.print(told % where)
             return
-        scores = sorted(grade.score for grade in grades)
-        middle = scores[len(scores) // 2]
-        told = _("%(count)s graded in %(folder)s: from %(low)s to %(high)s, median %(median)s")
-        counts = {"count": len(grades), "low": scores[0], "high": scores[-1], "median": middle}
-        self._console.print(told % {**where, **counts})
+        graded = [grade for grade in grades if not why_not_graded(grade)]
+        if scores := sorted(grade.score for grade in graded):
+            middle = scores[len(scores) // 2]
+            told = _("%(count)s graded in %(folder)s: from %(low)s to %(high)s, median %(median)s")
+            counts = {"count": len(scores), "low": scores[0], "high": scores[-1], "median": middle}
+            self._console.print(told % {**where, **counts})
+        if left := len(grades) - len(graded):
+            self._console.print(
+                _("not graded, since what was handed in could not be read: %(count)s") % {"count": left}
+            )
         waiting = [grade for grade in grades if grade.needs_human]
         for grade in waiting:
             reasons = "; ".join(map(_.said, grade.needs_human))
@@ -182,7 +187,7 @@ class Screen:
         for missing in weak:
             head = _("graded without full confinement:")
             self._console.print(f"[yellow]{head}[/] {escape('; '.join(missing))}")
-        self._console.print(_per_check(grades, _))
+        self._console.print(_per_check(graded, _))
         if (mistakes := _per_mistake(grades, _)).row_count:
             self._console.print(mistakes)
 
@@ -247,6 +252,8 @@ def click_echo(text: str) -> None:
 
 def _row(grade: Grade) -> tuple[str, ...]:
     """A bonus may stay empty: it is counted apart, and nothing that anybody has to mend."""
+    if why := why_not_graded(grade):
+        return escape(grade.student), "not graded", "", escape(why), ""
     settled = (Outcome.PASSED, Outcome.SKIPPED)
     left = [r for r in grade.results if not r.points and r.outcome not in (Outcome.PASSED, Outcome.GRADER_ERROR)]
     counts = Counter(r.outcome for r in grade.results if r not in left)
@@ -260,7 +267,7 @@ def _row(grade: Grade) -> tuple[str, ...]:
     if first and first.diagnosis and first.diagnosis.distance == 0:
         mend += f" [{_named(first.diagnosis)}]"
     used = sum(result.cpu_s for result in grade.results)
-    return escape(grade.student), f"{grade.score}/{grade.out_of}", ", ".join(words), escape(mend), f"{used:.1f}"
+    return escape(grade.student), score_in_words(grade), ", ".join(words), escape(mend), f"{used:.1f}"
 
 
 def _named(diagnosis: Diagnosis) -> str:

@@ -13,6 +13,7 @@ import pytest
 from rich.console import Console
 
 from autograder.audit import Kind, Trial, Verdict
+from autograder.progress import line
 from autograder.proof import Calibration
 from autograder.records import (
     Assignment,
@@ -84,6 +85,22 @@ def test_a_class_is_a_table(capsys: pytest.CaptureFixture[str]) -> None:
     assert "bo: late" in lines
     assert "a human must look at eun: test_b" in lines
     assert any("Something [b]tiny[/b] (t1_tiny)" in line for line in lines)
+
+
+def test_what_could_not_be_read_has_no_score(capsys: pytest.CaptureFixture[str]) -> None:
+    """Neither in the table of `grade`, nor in a night's line, nor in the range and the counts of `status`."""
+    unread = grade("bo", failed("two"), score=0, needs_human=("not graded: two hand-ins",))
+    Screen().grades(ASSIGNMENT, [unread], Path("results"))
+    row = next(each for each in capsys.readouterr().out.splitlines() if "│ bo" in each)
+    assert [cell.strip() for cell in row.split("│")[2:5]] == ["not graded", "", "two hand-ins"]
+    assert json.loads(line(unread))["score"] is None
+    Screen().status([grade("ada"), unread], Path("results"))
+    out = capsys.readouterr().out
+    assert "1 graded in results: from 10 to 10, median 10" in out
+    assert "not graded, since what was handed in could not be read: 1" in out
+    assert "test_b" not in out
+    Screen().grades(ASSIGNMENT, [], Path("results"))
+    assert not capsys.readouterr().out
 
 
 @pytest.mark.parametrize("outcome", [Outcome.FAILED, Outcome.SKIPPED])

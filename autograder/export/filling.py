@@ -70,6 +70,13 @@ class Filling:
         self._seen.add(owner.student)
         return mark
 
+    def is_open(self, mark: Mark, name: str) -> bool:
+        """Whether there is nothing to write yet: it is not due, or it could not be graded, which is said."""
+        if mark.state is State.NOT_GRADED:
+            why = next((step for step in mark.calculation if step.startswith(State.NOT_GRADED)), State.NOT_GRADED)
+            self.leave(name, f"{shown(why, 400)}; `autograder mark --points` settles it")
+        return mark.state in {State.OPEN, State.NOT_GRADED}
+
     def leave(self, name: str, why: str) -> None:
         """Say that a row stays as it is."""
         self.remarks.append(f"{shown(name)}: {why}: left as it is")
@@ -102,7 +109,7 @@ class Filling:
 
 
 def _matters(mark: Mark) -> bool:
-    return mark.state in {State.GRADED, State.MISSING}
+    return mark.counts
 
 
 def column_of(headings: Sequence[str], titles: Sequence[str], name: Callable[[str], str]) -> int:

@@ -39,7 +39,8 @@ class Row:
     student: str
     page: str
     """Where their page for those who grade lies, relative to the class page; empty where there is none."""
-    score: int
+    score: int | None
+    """None: what was handed in could not be read, and was not graded."""
     provisional: bool
     human: bool
     """Somebody must look."""
@@ -117,6 +118,8 @@ class Health:
     """How the run went."""
 
     provisional: int
+    unread: int
+    """Hand-ins that could not be read, and were not graded."""
     timed_out: int
     crashed: int
     out_of_memory: int

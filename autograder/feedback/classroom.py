@@ -15,7 +15,7 @@ from autograder.feedback.similar import pairs
 from autograder.feedback.submission import NAME
 from autograder.feedback.text import clipped, visible
 from autograder.gradebook.queue import Item
-from autograder.grading import is_provisional
+from autograder.grading import is_provisional, why_not_graded
 from autograder.records import CheckResult, Grade, Outcome
 
 BARS = 10
@@ -43,8 +43,9 @@ class Around:
 def class_page_of(setting: Setting, grades: Sequence[Grade], around: Around) -> ClassPage:
     """The page of a class; at least one grade."""
     pages = around.pages
-    columns = _columns(setting, grades)
-    scores = [grade.score for grade in grades]
+    graded = [grade for grade in grades if not why_not_graded(grade)]
+    columns = _columns(setting, graded)
+    scores = [grade.score for grade in graded] or [0]
     out_of = max(grade.out_of for grade in grades)
     return ClassPage(
         language=setting.language,
@@ -61,8 +62,8 @@ def class_page_of(setting: Setting, grades: Sequence[Grade], around: Around) -> 
         highest=max(scores),
         mean=round(statistics.fmean(scores), 1),
         full=sum(score >= out_of for score in scores),
-        named=_named(setting, grades),
-        frequent=_frequent(setting, columns, grades),
+        named=_named(setting, graded),
+        frequent=_frequent(setting, columns, graded),
         similar=_similar(grades, around),
         compared=len(around.prints),
         waiting=tuple(_waits(setting, item) for item in around.waiting[:MOST_WAITING]),
@@ -151,14 +152,14 @@ def _waits(setting: Setting, item: Item) -> Waits:
 
 
 def _row(grade: Grade, columns: Sequence[Column], pages: Collection[str]) -> Row:
-    outcomes = {result.id: result.outcome for result in grade.results}
+    outcomes, graded = {result.id: result.outcome for result in grade.results}, not why_not_graded(grade)
     return Row(
         student=clipped(grade.student, NAME),
         page=f"ta/{grade.student}.html" if grade.student in pages else "",
-        score=grade.score,
+        score=grade.score if graded else None,
         provisional=is_provisional(grade),
         human=bool(grade.needs_human),
-        cells=tuple(outcomes.get(column.id) for column in columns),
+        cells=tuple(outcomes.get(column.id) if graded else None for column in columns),
     )
 
 
@@ -243,6 +244,7 @@ def _health(grades: Sequence[Grade]) -> Health:
     ended = [{result.outcome for result in grade.results} for grade in grades]
     return Health(
         provisional=sum(is_provisional(grade) for grade in grades),
+        unread=sum(bool(why_not_graded(grade)) for grade in grades),
         timed_out=sum(Outcome.TIMED_OUT in outcomes for outcomes in ended),
         crashed=sum(Outcome.CRASHED in outcomes for outcomes in ended),
         out_of_memory=sum(Outcome.OUT_OF_MEMORY in outcomes for outcomes in ended),

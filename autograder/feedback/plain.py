@@ -75,12 +75,13 @@ def _pieces(page: SubmissionPage) -> Iterator[Piece]:
 
 
 def _score(page: SubmissionPage, _: Wording) -> Iterator[Piece]:
-    total = page.sum
-    if page.total is not None:
-        yield "text", f"{page.total} " + _("of %(of)s points") % {"of": total.out_of}
-    else:
-        yield "text", f"{total.earned} " + _("of %(of)s points so far") % {"of": total.shown}
-    yield "text", _("%(passed)s of %(checks)s checks passed.") % {"passed": total.passed, "checks": total.checks}
+    if not (page.whole and page.whole.unread):
+        total = page.sum
+        if page.total is not None:
+            yield "text", f"{page.total} " + _("of %(of)s points") % {"of": total.out_of}
+        else:
+            yield "text", f"{total.earned} " + _("of %(of)s points so far") % {"of": total.shown}
+        yield "text", _("%(passed)s of %(checks)s checks passed.") % {"passed": total.passed, "checks": total.checks}
     if page.mark:
         yield from (("item", step) for step in page.mark.steps)
         for about, said in page.mark.comments:
@@ -89,9 +90,10 @@ def _score(page: SubmissionPage, _: Wording) -> Iterator[Piece]:
 
 def _first(page: SubmissionPage, _: Wording) -> Iterator[Piece]:
     if page.whole:
-        ours = _("Nothing could be graded yet"), _("Mend this first: nothing could be run")
-        yield "head", ours[0] if page.whole.ours else ours[1]
-        yield from (("text", words) for words in (page.whole.message, page.whole.where) if words)
+        whole = page.whole
+        ours = _("Nothing could be graded yet") if whole.ours else _("Mend this first: nothing could be run")
+        yield "head", _("Not graded: what was handed in could not be read") if whole.unread else ours
+        yield from (("text", words) for words in (whole.message, whole.where) if words)
     elif page.first:
         yield "head", _("Mend this first")
         yield "text", page.first.part or _("All of it together")
@@ -134,6 +136,7 @@ def as_data(page: SubmissionPage) -> dict[str, Any]:
         "counts": page.mark
         and {"points": page.mark.points, "out_of": page.mark.out_of, "steps": list(page.mark.steps)},
         "comments": [{"about": about, "text": said} for about, said in page.mark.comments] if page.mark else [],
+        "graded": not (page.whole and page.whole.unread),
         "whole": page.whole and {"message": page.whole.message, "where": page.whole.where},
         "first": page.first and {"part": page.first.part, "check": page.first.check.id, "stake": page.first.stake},
         "parts": [

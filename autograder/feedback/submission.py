@@ -20,6 +20,7 @@ from autograder.feedback.setting import MESSAGE, Setting
 from autograder.feedback.text import clipped, visible
 from autograder.feedback.view import Counted, PartShown, Shown, Staff, StaffPage, Standing, SubmissionPage, Sum, Whole
 from autograder.gradebook.marks import plain
+from autograder.grading import why_not_graded
 from autograder.records import Check, CheckResult, Diagnosis, Finding, Grade, Outcome, Visibility
 from autograder.wording import SOURCE
 
@@ -63,7 +64,7 @@ class _Maker:
             student=clipped(grade.student, NAME),
             made=setting.spoken(self.sight.now),
             sum=self._sum(unseen),
-            total=grade.score if self.sight.everything or self.sight.published or not unseen else None,
+            total=self._total(unseen),
             mark=self._mark() if self.sight.everything or self.sight.published else None,
             due=setting.spoken(self.sight.due) if waits_for_due and self.sight.due else "",
             waits_for_publishing=any(check.visibility is Visibility.AFTER_PUBLISHED for check in unseen),
@@ -77,6 +78,11 @@ class _Maker:
             files=tuple(visible(name) for name in files),
             staff=self._staff_page(result_file) if self.sight.everything else None,
         )
+
+    def _total(self, unseen: Sequence[Check]) -> int | None:
+        """The whole score, for who may know it; None as well where nothing was graded."""
+        known = self.sight.everything or self.sight.published or not unseen
+        return self.grade.score if known and not why_not_graded(self.grade) else None
 
     def _sum(self, unseen: Sequence[Check]) -> Sum:
         def points(*outcomes: Outcome) -> int:
@@ -129,6 +135,7 @@ class _Maker:
         kind, message, where = reason
         return Whole(
             ours=kind != "loading",
+            unread=bool(why_not_graded(self.grade)),
             message=self.setting.said(message),
             where=self.setting.said(where, 2 * NAME),
             excerpt=self.source.around(self.source.place(where)),

@@ -130,6 +130,8 @@ class Whole:
 
     ours: bool
     """A fault of the grader, or not settled yet; else the file cannot be read or imported."""
+    unread: bool
+    """Nothing was graded, since what was handed in could not be read: no zero, a person looks."""
     message: str
     where: str
     excerpt: Excerpt | None

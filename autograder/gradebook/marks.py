@@ -12,7 +12,7 @@ from zoneinfo import ZoneInfo
 
 from autograder.errors import UsageError
 from autograder.gradebook.decided import NOTHING_DECIDED, Decided, Scored, scored
-from autograder.grading import Lateness, late
+from autograder.grading import Lateness, late, why_not_graded
 from autograder.records import Attempts, Course, Extension, Grade, LatePolicy, Outcome, Term
 
 OUT_OF = 100
@@ -20,11 +20,13 @@ OUT_OF = 100
 
 
 class State(StrEnum):
-    """What an assignment is for a student: the first two count."""
+    """What an assignment is for a student: the first three count."""
 
     GRADED = "graded"
     MISSING = "missing"
     """Due, and nothing was handed in: no points."""
+    NOT_GRADED = "not graded"
+    """Handed in, and it could not be read: no points until a person has looked, and no zero that anybody is told."""
     EXCUSED = "excused"
     OPEN = "open"
     """Not due yet."""
@@ -44,7 +46,7 @@ class Mark:
     calculation: tuple[str, ...]
     """Sentences that a student can check, in order."""
     provisional: bool = False
-    """Points may still be added: a check could not be graded through our own fault."""
+    """Points may still be added: a check could not be graded through our own fault, or nothing could."""
     comments: tuple[tuple[str, str], ...] = ()
     """Check, or "" for the whole, and what a person says about it."""
     attention: tuple[str, ...] = ()
@@ -55,7 +57,7 @@ class Mark:
     @property
     def counts(self) -> bool:
         """Whether it is part of the total."""
-        return self.state in {State.GRADED, State.MISSING}
+        return self.state in {State.GRADED, State.MISSING, State.NOT_GRADED}
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,13 +121,13 @@ def _mark(course: Course, term: Term, student: str, sources: Sources, used: int,
         words = (f"excused{why}: does not count",)
         return Mark(student, term.id, State.EXCUSED, Decimal(), OUT_OF, None, words, comments=comments)
     said = (f"due {_spoken(due, zone)} instead of {_spoken(term.due, zone)}{why}",) if granted else ()
-    if grade is None and not by_hand.gives_points:
+    if grade is None and not (by_hand.gives_points or by_hand.points):
         state = State.OPEN if now < due else State.MISSING
         words = (*said, f"nothing handed in, due {_spoken(due, zone)}{': 0 points' if now >= due else ''}")
         return Mark(student, term.id, state, Decimal(), OUT_OF, None, words, comments=comments)
     tries = sources.attempts.get(term.id, ()) if course.attempts is Attempts.BEST else ()
     marks = [_of(course, Try(term, student, each, by_hand, said, comments, due), used) for each in tries or (grade,)]
-    return max(marks, key=lambda mark: mark.points)  # of equal ones the earliest
+    return max(marks, key=lambda mark: (mark.points, mark.state is State.GRADED))  # of equal ones the earliest
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,6 +148,10 @@ def _of(course: Course, attempt: Try, used: int) -> Mark:
     """The mark that an attempt gives, with `used` late days gone."""
     grade, by_hand = attempt.grade, attempt.by_hand
     which = (f"attempt {grade.attempt} of {grade.attempts} counts",) if grade and grade.attempts > 1 else ()
+    if grade and (problem := why_not_graded(grade)) and not (by_hand.gives_points or by_hand.points):
+        words = (*which, *attempt.said, f"not graded: {problem}", "no points until a person has looked at it")
+        nothing = (attempt.student, attempt.term.id, State.NOT_GRADED, Decimal(), grade.out_of, None, words)
+        return Mark(*nothing, provisional=True, comments=attempt.comments)
     score = scored(grade, by_hand)
     lateness, how = _lateness(course.late_policy, attempt.due, grade, used, ZoneInfo(course.timezone))
     points = rounded(Fraction(score.points) * _part_left(lateness))

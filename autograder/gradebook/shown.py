@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
+from itertools import compress
 from pathlib import Path
 from typing import Any
 
@@ -88,17 +89,20 @@ def request_as_data(entry: JournalEntry) -> dict[str, Any]:
 
 
 def table(standings: Sequence[Standing]) -> None:
-    """Print one line a student: every mark, what lateness cost, the total."""
+    """Print one line a student: every mark, what lateness cost, the total; no column of what is open for everyone."""
     columns = [mark.assignment for mark in standings[0].marks] if standings else []
-    shown_table = Table("student", *columns, "total")
+    wanted = [any(each.marks[n].state is not State.OPEN for each in standings) for n in range(len(columns))]
+    shown_table = Table("student", *compress(columns, wanted), "total")
     for each in standings:
         shown_table.add_row(
             escape(shown(each.student)),
-            *(escape(_cell(mark)) for mark in each.marks),
+            *(escape(_cell(mark)) for mark in compress(each.marks, wanted)),
             "-" if each.total is None else f"{plain(each.total)} %",
         )
     console = Console(highlight=False)
     console.print(shown_table)
+    if rest := [name for name, shows in zip(columns, wanted, strict=True) if not shows]:
+        console.print(f"not due yet, and nothing graded: {', '.join(rest)}")
     waiting = sum(mark.provisional for each in standings for mark in each.marks)
     if waiting:
         console.print(
@@ -112,7 +116,7 @@ def table(standings: Sequence[Standing]) -> None:
 
 def _cell(mark: Mark) -> str:
     if mark.state is not State.GRADED:
-        return mark.state.value
+        return f"{mark.state}{'*' if mark.provisional else ''}"
     late = f" ({mark.lateness.short})" if mark.lateness and mark.lateness.days else ""
     return f"{plain(mark.points)}{'*' if mark.provisional else ''}{late}"
 

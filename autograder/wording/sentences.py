@@ -286,6 +286,9 @@ SENTENCES = (
     N_("mark: {points1} - {points2} % = {points3} of {points4}"),
     N_("mark: {points1} of {points2}"),
     N_("provisional, since checks could not be graded yet"),
+    N_("not graded: {words}"),
+    N_("no points until a person has looked at it"),
+    N_("there is more than one hand-in: {raw}; keep one and grade again"),
     # --- what waits for a human (gradebook/queue.py)
     N_("the written answer waits for points, at most {n}"),
     N_("the largest error is {figure} times what is allowed"),

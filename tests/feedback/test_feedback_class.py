@@ -80,6 +80,21 @@ def test_a_file_that_cannot_be_run_counts_as_one_message(results: Any) -> None:
     assert words_of(results.pages("class")["class"]).count("tiny.py cannot be imported") == 1
 
 
+def test_what_could_not_be_read_is_in_no_figure(results: Any) -> None:
+    """It has no score and fails no check; the page says how many there are."""
+    broken = {"outcome": FAILED, "finding": Finding("loading", "two hand-ins")}
+    unread = {"needs_human": ("not graded: two hand-ins",)}
+    results.add("bo", **{check.id: broken for check in results.assignment.checks}, **unread)
+    assert "median 0 mean 0" in words_of(results.pages("class")["class"])
+    results.add("ada")
+    words = words_of(results.pages("class")["class"])
+    assert "lowest 100" in words
+    assert "1 double doubles. double 10 1 (100 %) 0 0 0" in words
+    assert "1 hand-in could not be read and was not graded" in words
+    assert "bo ! – " in words
+    assert "What went wrong most often" not in words
+
+
 def test_students_lead_to_the_pages_of_those_who_grade(results: Any) -> None:
     """A link where there is a page, and never to one that is not there."""
     results.add("ada")

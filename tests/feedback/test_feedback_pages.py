@@ -157,6 +157,23 @@ def test_a_module_with_other_parameters_is_written(results: Any) -> None:
         assert ("Count again." in words) is (diagnosis is not None)
 
 
+@pytest.mark.parametrize("published", [True, False])
+@pytest.mark.parametrize("language", ["en", "ko"])
+def test_what_could_not_be_read_has_no_score_on_its_page(results: Any, language: str, *, published: bool) -> None:
+    """Neither a zero nor a sum; the reason, and that it is no zero, in every form."""
+    finding = Finding("loading", "there is more than one hand-in: a.py, a.zip; keep one and grade again")
+    broken = {"outcome": FAILED, "finding": finding}
+    unread = {"needs_human": (f"not graded: {finding.message}",)}
+    results.add(source=None, **{check.id: broken for check in results.assignment.checks}, **unread)
+    words = Reader(results.pages(published=published, language=language)["ada"]).words
+    assert ("That is no zero" if language == "en" else "0점이라는 뜻이 아닙니다") in words
+    assert "a.py, a.zip" in words
+    assert ("keep one" in words) is (language == "en")
+    assert "autograder submit t1_tiny" in words
+    for wrong in ("of 100 points", "points so far", "100점", "Mend this first", "먼저 고칠 것"):
+        assert wrong not in words
+
+
 def test_a_file_that_cannot_be_imported_has_one_reason(results: Any) -> None:
     """Where every check failed for the same, it is said once, with the lines."""
     finding = Finding("loading", "tiny.py cannot be imported: SyntaxError", "tiny.py, line 2", detail="DETAIL")

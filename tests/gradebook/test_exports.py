@@ -158,6 +158,20 @@ def test_moodle_gets_grade_and_feedback_together(tmp_path: Path) -> None:
     assert not any("replaced" in words for words in again.remarks)
 
 
+def test_no_lms_is_told_a_zero_for_what_could_not_be_read(tmp_path: Path) -> None:
+    """The line stays as it is, and the remark says why and what settles it."""
+    words = ("attempt 2 of 2 counts", "not graded: broken zip", "no points until a person has looked at it")
+    unread = {"ada": mark("ada", "0", State.NOT_GRADED, calculation=words, provisional=True)}
+    for fill, text in ((canvas, CANVAS), (moodle, WORKSHEET)):
+        before = sheet(tmp_path, text)
+        filled = fill(before, Marks(("a1",), unread, ROSTER[:1]))
+        ada = [row for row in filled.sheet.rows if "King, Ada" in row or "Ada King" in row]
+        assert len(ada) == 1
+        assert {*ada[0]} <= {cell for row in before.rows for cell in row}
+        assert any("not graded: broken zip; `autograder mark" in said for said in filled.remarks)
+        assert "1 marks are provisional: checks could not be graded yet" in filled.remarks
+
+
 def test_moodles_other_forms(tmp_path: Path) -> None:
     """Decimal commas and semicolons, another maximum, a worksheet without feedback, and the gradebook's export."""
     german = (

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import datetime, timedelta
 from decimal import Decimal
 from fractions import Fraction
@@ -14,14 +15,17 @@ from hypothesis import strategies as st
 
 from autograder.errors import UsageError
 from autograder.gradebook import Sources, Standing, State, standing
+from autograder.gradebook.decided import Decided
 from autograder.gradebook.marks import plain, rounded
 from autograder.grading import late
 from autograder.records import (
     CheckResult,
     Confinement,
     Course,
+    EntryKind,
     Extension,
     Grade,
+    JournalEntry,
     LatePolicy,
     Moment,
     Outcome,
@@ -74,6 +78,19 @@ def test_a_term_is_weighted_and_lateness_is_shown() -> None:
     assert second.calculation[1].startswith("handed in 2027-03-09 21:59 +0900, due 2027-03-08 23:59 +0900: 22 h late")
     assert second.calculation[1].endswith("1 day begun x 10 % = 10 % (time: Moodle)")
     assert second.calculation[2] == "mark: 81 - 10 % = 72.9 of 100"
+
+
+def test_what_could_not_be_read_is_no_zero_that_anybody_is_told() -> None:
+    """Its state says so, with the reason; it gives no points meanwhile, and points by hand settle it."""
+    unread = replace(graded("t1", 0), needs_human=("not graded: there are two",))
+    found = stands(course(weights=(1, 1)), unread, graded("t2", 80))
+    mark = found.mark("t1")
+    assert (mark.state, mark.provisional) == (State.NOT_GRADED, True)
+    assert mark.calculation == ("not graded: there are two", "no points until a person has looked at it")
+    assert found.total == 40
+    by_hand = Decided({"": JournalEntry(1, NOW, "lee", EntryKind.POINTS, "t1", "kim", "", "70", None, None, "")})
+    settled = standing(course(weights=(1,)), "kim", Sources({"t1": unread}, {}, {"t1": by_hand}), NOW).mark("t1")
+    assert (settled.state, settled.points) == (State.GRADED, 70)
 
 
 def test_nothing_handed_in_is_nothing_once_it_is_due() -> None:
