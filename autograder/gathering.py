@@ -11,8 +11,10 @@ from zoneinfo import ZoneInfo
 
 from autograder.course import load_roster
 from autograder.course.moments import in_zone
+from autograder.course.problems import nearest
 from autograder.errors import LedgerError, UsageError
 from autograder.intake import Rules, read_class, read_times
+from autograder.intake.read import of_nobody
 from autograder.ledger import read_grade
 from autograder.records import Assignment, Course, Submission
 
@@ -49,15 +51,16 @@ def gather(
     for words in (*(words for _, each in lists for words in each), *found.remarks):
         say(words)
     chosen = [each for each in found.submissions if not wanted.only or wanted.only & {each.student, *each.members}]
-    if not chosen:
-        raise UsageError(
-            f"{', '.join(map(str, folders))} holds no submission"
-            + (
-                f" of {', '.join(sorted(wanted.only))}"
-                if found.submissions
-                else "; expected a folder, a zip, a .py file or a notebook a student"
-            )
-        )
+    where = ", ".join(map(str, folders))
+    if not found.submissions:
+        raise UsageError(f"{where} holds no submission; expected a folder, a zip, a .py file or a notebook a student")
+    whose = {Path(name).stem for name in of_nobody(assignment)}
+    if all(each.problem and each.student in whose for each in found.submissions):
+        words = f"{where} looks like the hand-in of one student: {found.submissions[0].problem}"
+        raise UsageError(f"{words}. Or name the folder above it; --only STUDENT grades just one")
+    there = {student for each in found.submissions for student in (each.student, *each.members)}
+    if lost := sorted(wanted.only - there):
+        raise UsageError("\n".join(f"{where} holds no submission of `{name}`{nearest(name, there)}" for name in lost))
     if wanted.since is None:
         return chosen
     newer = list(_since(chosen, wanted.since, results))

@@ -54,7 +54,8 @@ def marks(students: tuple[str, ...], course_root: Path, as_json: bool) -> None:
     else:
         table(standings)
     if book.strangers:
-        click.echo(f"not on the roster: {', '.join(book.strangers)}", err=True)
+        advice = "a result of a hand-in that was renamed since is results/ASSIGNMENT/NAME.json: delete it"
+        click.echo(f"not on the roster: {', '.join(book.strangers)}; {advice}", err=True)
     for words in book.broken:
         click.echo(words, err=True)
     sys.exit(AutograderError.exit_code if book.broken else 0)

@@ -57,7 +57,7 @@ class Verbs(click.Group):
         students = [(name, verb) for name, verb in self.commands.items() if name in AT_HOME]
         others = [(name, verb) for name, verb in self.commands.items() if name not in AT_HOME]
         for title, verbs in (("Your own work", students), ("A course", others if course else ())):
-            if rows := [(name, verb.get_short_help_str(formatter.width - 20)) for name, verb in verbs]:
+            if rows := [(name, verb.get_short_help_str(WHOLE)) for name, verb in verbs]:
                 with formatter.section(title):
                     formatter.write_dl(rows)
         if not course:
@@ -65,6 +65,8 @@ class Verbs(click.Group):
             formatter.write_text("More verbs, for whoever runs a course, are listed where its course.yml lies.")
 
 
+WHOLE = 200
+"""Characters of a verb's sentence: all of it, on as many lines as it takes."""
 AT_HOME = ("check", "submit", "compare")
 
 course_option = click.option(

@@ -95,7 +95,7 @@ def release(
 
 @click.command()
 @click.argument(
-    "kind", metavar="FORMAT", type=click.Choice(["canvas", "moodle", "nbgrader", "csv", "json", "gradescope"])
+    "kind", metavar="FORMAT", type=click.Choice(["canvas", "moodle", "nbgrader", "csv", "json", "code", "gradescope"])
 )
 @click.argument("assignment", required=False)
 @click.option(
@@ -136,7 +136,8 @@ def export(
     """Write the marks for an LMS or a program; FORMAT is canvas, moodle, nbgrader, csv or json.
 
     canvas and moodle fill in the course's own exported CSV: autograder export moodle a1_rnn --into Grades.csv.
-    FORMAT gradescope writes no marks but ASSIGNMENT's autograder, a zip to upload there.
+    FORMAT gradescope writes no marks but ASSIGNMENT's autograder, a zip to upload there; code writes what was handed
+    in as files, and the stub beside it, for a program that looks for copies.
     """
     from autograder.course import find_course
     from autograder.export.desk import export_marks
@@ -144,9 +145,12 @@ def export(
     from autograder.gradescope.bundle import make_bundle, settings_of
 
     root = find_course(course_root)
-    if kind == "gradescope":
-        if not assignment:
-            raise UsageError("which assignment? `autograder export gradescope ASSIGNMENT`")
+    if kind in {"gradescope", "code"} and not assignment:
+        raise UsageError(f"which assignment? `autograder export {kind} ASSIGNMENT`")
+    if kind == "code" and assignment:
+        _code(root, assignment, out)
+        return
+    if kind == "gradescope" and assignment:
         settings = settings_of(root, assignment, offline, minutes=minutes, attempts=attempts, hours=hours)
         made = make_bundle(root, settings, out or Path(f"{assignment}-gradescope.zip"), wheel)
         click.echo(f"{len(made.files)} files in {made.path}: keep it to yourself, it holds the solution")
@@ -157,6 +161,20 @@ def export(
         click.echo(words, err=True)
     click.echo(f"{done.count} marks written to {done.path}")
     sys.exit(AutograderError.exit_code if book.broken else 0)
+
+
+def _code(root: Path, assignment: str, out: Path | None) -> None:
+    from autograder.course import load_assignment
+    from autograder.desk import folder_of
+    from autograder.export.code import export_code
+    from autograder.release import build
+
+    loaded = load_assignment(folder_of(root, assignment))
+    stub = {name: content for name, content in build(loaded).items() if name in loaded.files}
+    done = export_code(root / "results" / assignment, stub, out or Path(f"{assignment}-code"))
+    for words in done.remarks:
+        click.echo(words, err=True)
+    click.echo(f"{done.count} submissions in {done.submissions}, what everybody was given in {done.stub}")
 
 
 @click.command()

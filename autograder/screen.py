@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from statistics import median
 from typing import TYPE_CHECKING, Any
 
 from pydantic import TypeAdapter
@@ -170,9 +171,8 @@ class Screen:
             return
         graded = [grade for grade in grades if not why_not_graded(grade)]
         if scores := sorted(grade.score for grade in graded):
-            middle = scores[len(scores) // 2]
             told = _("%(count)s graded in %(folder)s: from %(low)s to %(high)s, median %(median)s")
-            counts = {"count": len(scores), "low": scores[0], "high": scores[-1], "median": middle}
+            counts = {"count": len(scores), "low": scores[0], "high": scores[-1], "median": f"{median(scores):g}"}
             self._console.print(told % {**where, **counts})
         if left := len(grades) - len(graded):
             self._console.print(

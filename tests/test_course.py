@@ -140,6 +140,7 @@ def test_a_due_date_keeps_its_offset(tmp_path: Path, due: str) -> None:
         ("weight: 1", "weight: 1, weight: 2", "course.yml:5: key `weight` stands here again"),
         ("a1_rnn", "a1_rn", "course.yml:5: unknown assignment `a1_rn`; did you mean `a1_rnn`?"),
         ("title: Networks", "- title", "course.yml:2: is not valid YAML"),
+        ("title: Networks", "title: Networks\n \tlanguage: en", "course.yml:2: begins with a tab"),
     ],
 )
 def test_a_mistake_in_course_yml_is_named_with_its_line(tmp_path: Path, old: str, new: str, expected: str) -> None:

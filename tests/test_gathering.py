@@ -75,5 +75,16 @@ def test_what_is_no_moment(tiny_course: Path, words: str) -> None:
 
 def test_nobody_of_that_name_is_an_error(gathered: Gathered) -> None:
     """A slip of the pen in --only is told, with or without --since."""
-    with pytest.raises(UsageError, match="holds no submission of adda"):
+    with pytest.raises(UsageError, match="holds no submission of `adda`; did you mean `ada`\\?"):
         gathered("1h", "adda")
+    with pytest.raises(UsageError, match="holds no submission of `xu`; known here: `ada`, `bo`, `eun`"):
+        gathered("", "ada", "xu")
+
+
+def test_one_students_folder_is_no_class(tiny_course: Path, tmp_path: Path, edited: Any) -> None:
+    """It is told what to name instead, and nobody called like the file has a result."""
+    (tmp_path / "ada").mkdir()
+    (tmp_path / "ada" / "tiny.py").write_text(edited(), encoding="utf-8")
+    course, assignment = load_course(tiny_course), load_assignment(tiny_course / "solutions" / "t1_tiny")
+    with pytest.raises(UsageError, match=r"looks like the hand-in of one student: tiny\.py does not say whose it is"):
+        gather(course, assignment, Wanted([tmp_path / "ada"]), tmp_path / "results", lambda _: None)

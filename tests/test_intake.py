@@ -456,10 +456,11 @@ class TestClass:
         assert found.problem == "there is more than one hand-in: Kim.py, kim; keep one and grade again"
 
     def test_a_file_without_an_owner_is_a_problem(self, tmp_path: Path) -> None:
-        """The assignment's own file name says nothing about who handed it in."""
-        foldered(tmp_path, {"rnn.py": CODE})
-        (found,) = read_submissions(tmp_path, ONE)
-        assert found.problem.startswith("rnn.py does not say whose it is")
+        """The assignment's own file name says nothing about who handed it in, and neither does the zip of `submit`."""
+        foldered(tmp_path, {"rnn.py": CODE, f"{ONE.id}.zip": b"PK"})
+        found = read_submissions(tmp_path, ONE)
+        for one, name in zip(found, (f"{ONE.id}.zip", "rnn.py"), strict=True):
+            assert one.problem.startswith(f"{name} does not say whose it is")
 
     def test_a_name_that_could_do_harm_is_escaped(self, tmp_path: Path) -> None:
         """It never reaches a path or terminal, and its student has a problem."""

@@ -96,7 +96,8 @@ def connected(
 
     Raises UsageError for an address or keys that cannot be used, ConfinementMissing where every worker refuses.
     """
-    client = _connect(checked(address), keys)
+    say(f"asking the scheduler at {checked(address)}, for {CONNECT_S:g} s at most")
+    client = _connect(address, keys)
     try:
         ours = offer(Confinement.BEST_EFFORT, "cpu")
         cluster = Cluster(client, address, confinement, device, say, ours)

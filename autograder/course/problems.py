@@ -9,6 +9,9 @@ from pathlib import Path
 
 from autograder.errors import ConfigurationError
 
+MOST_NAMED = 20
+"""Names that are listed where none is near: a class has hundreds."""
+
 
 @dataclass(frozen=True, slots=True, order=True)
 class Problem:
@@ -21,12 +24,14 @@ class Problem:
 
 
 def nearest(word: str, known: Iterable[str]) -> str:
-    """The end of a sentence about an unknown name: the closest known one, or else all of them."""
+    """The end of a sentence about an unknown name: the closest known one, or else the first ones."""
     candidates = sorted(set(known))
     close = difflib.get_close_matches(word, candidates, n=1)
     if close:
         return f"; did you mean `{close[0]}`?"
-    return f"; known here: {', '.join(f'`{name}`' for name in candidates) or 'nothing yet'}"
+    names = ", ".join(f"`{name}`" for name in candidates[:MOST_NAMED]) or "nothing yet"
+    more = len(candidates) - MOST_NAMED
+    return f"; known here: {names}{f' and {more} more' if more > 0 else ''}"
 
 
 def report(problems: Iterable[Problem]) -> None:

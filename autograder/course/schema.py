@@ -30,7 +30,7 @@ def _known_timezone(name: str) -> str:
 
 def _known_language(name: str) -> str:
     if name not in LANGUAGES:
-        raise ValueError(f"one of {', '.join(LANGUAGES)}{nearest(name, LANGUAGES)}")
+        raise ValueError(f"one of {', '.join(LANGUAGES)}")
     return name
 
 

@@ -67,7 +67,7 @@ def _compose(file: Path, problems: list[Problem]) -> yaml.Node | None:
     except OSError as error:
         problems.append(Problem(file, 1, f"cannot be read ({error.strerror}); create it or mend its permissions"))
     except yaml.MarkedYAMLError as error:
-        problems.append(_syntax_problem(file, error))
+        problems.append(_tab(file) or _syntax_problem(file, error))
     except yaml.YAMLError as error:  # not UTF-8, or characters that YAML forbids: has no line
         problems.append(Problem(file, 1, f"is not YAML text in UTF-8: {error}".replace("\n", " ")))
     else:
@@ -89,6 +89,13 @@ def _syntax_problem(file: Path, error: yaml.MarkedYAMLError) -> Problem:
     mark = error.problem_mark or error.context_mark
     what = ", ".join(part for part in (error.context, error.problem) if part)
     return Problem(file, mark.line + 1 if mark else 1, f"is not valid YAML: {what}")
+
+
+def _tab(file: Path) -> Problem | None:
+    """The first line that begins with a tab, of which PyYAML complains in words and lines of its own."""
+    lines = file.read_bytes().split(b"\n")
+    number = next((n for n, line in enumerate(lines, 1) if b"\t" in line[: len(line) - len(line.lstrip())]), 0)
+    return Problem(file, number, "begins with a tab; YAML wants spaces there") if number else None
 
 
 def _repeated_keys(file: Path, root: yaml.Node) -> Iterator[Problem]:

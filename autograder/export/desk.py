@@ -18,6 +18,7 @@ from autograder.export.moodle import moodle
 from autograder.export.sheet import read_sheet, written
 from autograder.gradebook import Book, Standing
 from autograder.gradebook.granting import term_of
+from autograder.gradebook.marks import provisional_in_words
 from autograder.gradebook.shown import as_data
 
 _PLACES = {"csv": "marks.csv", "json": "marks.json", "nbgrader": "grades.csv"}
@@ -49,8 +50,8 @@ def export_marks(
     else:
         content = (nbgrader_csv if kind == "nbgrader" else plain_csv)(book, standings)
     write_out(path, content)
-    waiting = sum(mark.provisional for each in standings for mark in each.marks)
-    remarks = (f"{waiting} marks are provisional: checks could not be graded yet",) if waiting else ()
+    waiting = provisional_in_words(mark for each in standings for mark in each.marks)
+    remarks = (waiting,) if waiting else ()
     return Exported(path, sum(mark.counts for each in standings for mark in each.marks), remarks)
 
 

@@ -11,7 +11,7 @@ from fractions import Fraction
 from autograder.course.problems import nearest
 from autograder.errors import UsageError
 from autograder.export.sheet import Sheet
-from autograder.gradebook.marks import Mark, State, plain, rounded
+from autograder.gradebook.marks import Mark, State, plain, provisional_in_words, rounded
 from autograder.intake.people import Claim, owner_of
 from autograder.names import shown
 from autograder.records import Person
@@ -102,9 +102,8 @@ class Filling:
             others = f" and {len(self._replaced) - _MOST_NAMED} more" if len(self._replaced) > _MOST_NAMED else ""
             named = ", ".join(self._replaced[:_MOST_NAMED])
             more.append(f"other marks stood in the file and were replaced: {named}{others}")
-        waiting = sum(mark.provisional for mark in self._marks.marks.values())
-        if waiting:
-            more.append(f"{waiting} marks are provisional: checks could not be graded yet")
+        if waiting := provisional_in_words(self._marks.marks.values()):
+            more.append(waiting)
         return Filled(sheet, self._count, (*sorted(self._scaled), *self.remarks, *more))
 
 

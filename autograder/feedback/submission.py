@@ -19,7 +19,7 @@ from autograder.feedback.pieces import Drawing, Score
 from autograder.feedback.setting import MESSAGE, Setting
 from autograder.feedback.text import clipped, visible
 from autograder.feedback.view import Counted, PartShown, Shown, Staff, StaffPage, Standing, SubmissionPage, Sum, Whole
-from autograder.gradebook.marks import plain
+from autograder.gradebook.marks import State, plain
 from autograder.grading import why_not_graded
 from autograder.records import Check, CheckResult, Diagnosis, Finding, Grade, Outcome, Visibility
 from autograder.wording import SOURCE
@@ -44,6 +44,8 @@ class _Maker:
         self.setting, self.grade, self.source = setting, grade, source
         self.assignment, self.sight = setting.assignment, setting.sight
         self.checks = {check.id: check for check in self.assignment.checks}
+        mark = setting.mark_of(grade)
+        self.unread = bool(why_not_graded(grade)) and (mark is None or mark.state is State.NOT_GRADED)
         self.results = self.sight.through(self.assignment, grade.results)
         self.because = blamed(self.assignment, self.results)
         printing = sum(bool(r.evidence.stdout) + bool(r.evidence.stderr) for r in self.results)
@@ -82,7 +84,7 @@ class _Maker:
     def _total(self, unseen: Sequence[Check]) -> int | None:
         """The whole score, for who may know it; None as well where nothing was graded."""
         known = self.sight.everything or self.sight.published or not unseen
-        return self.grade.score if known and not why_not_graded(self.grade) else None
+        return self.grade.score if known and not self.unread else None
 
     def _sum(self, unseen: Sequence[Check]) -> Sum:
         def points(*outcomes: Outcome) -> int:
@@ -110,7 +112,7 @@ class _Maker:
         return Counted(
             points=plain(mark.points),
             out_of=mark.out_of,
-            as_measured=mark.points == self.grade.score,
+            as_measured=mark.points == self.grade.score and (self.unread or not why_not_graded(self.grade)),
             steps=tuple(said(self._unnamed(step)) for step in mark.calculation[:MANY]),
             comments=tuple(
                 (self.setting.wording.written(titles[check]) if check else "", clipped(text, MESSAGE))
@@ -135,7 +137,7 @@ class _Maker:
         kind, message, where = reason
         return Whole(
             ours=kind != "loading",
-            unread=bool(why_not_graded(self.grade)),
+            unread=self.unread,
             message=self.setting.said(message),
             where=self.setting.said(where, 2 * NAME),
             excerpt=self.source.around(self.source.place(where)),

@@ -17,6 +17,15 @@ class Decided:
     """Check, or "" for the whole -> entry."""
     extra: JournalEntry | None = None
     comments: Mapping[str, JournalEntry] = field(default_factory=dict)
+    answers: tuple[tuple[JournalEntry, JournalEntry], ...] = ()
+    """Each regrade request that was answered, and its answer; the oldest first."""
+
+    @property
+    def said(self) -> tuple[tuple[str, str], ...]:
+        """Check, or "" for the whole, and what people say to the student about it."""
+        comments = ((check, entry.value or "") for check, entry in self.comments.items())
+        answers = ((asked.check, f'"{asked.value}": {answer.value}') for asked, answer in self.answers)
+        return (*comments, *answers)
 
     @property
     def gives_points(self) -> bool:
@@ -42,17 +51,25 @@ class Scored:
 def decided(entries: Iterable[JournalEntry]) -> dict[tuple[str, str], Decided]:
     """What is in force for each assignment and student."""
     last: dict[tuple[str, str], dict[tuple[EntryKind, str], JournalEntry]] = {}
+    asked: dict[int, JournalEntry] = {}
+    answers: dict[tuple[str, str], list[tuple[JournalEntry, JournalEntry]]] = {}
     for entry in entries:
         last.setdefault((entry.assignment, entry.student), {})[entry.kind, entry.check] = entry
-    return {key: _in_force(each) for key, each in last.items()}
+        if entry.kind is EntryKind.REQUEST:
+            asked[entry.number] = entry
+        elif entry.kind is EntryKind.ANSWER and entry.about in asked:
+            answers.setdefault((entry.assignment, entry.student), []).append((asked[entry.about], entry))
+    return {key: _in_force(each, tuple(answers.get(key, ()))) for key, each in last.items()}
 
 
-def _in_force(last: Mapping[tuple[EntryKind, str], JournalEntry]) -> Decided:
+def _in_force(
+    last: Mapping[tuple[EntryKind, str], JournalEntry], answers: tuple[tuple[JournalEntry, JournalEntry], ...]
+) -> Decided:
     def of(kind: EntryKind) -> dict[str, JournalEntry]:
         found = {check: entry for (each, check), entry in last.items() if each is kind and entry.value is not None}
         return dict(sorted(found.items()))
 
-    return Decided(of(EntryKind.POINTS), of(EntryKind.EXTRA).get(""), of(EntryKind.COMMENT))
+    return Decided(of(EntryKind.POINTS), of(EntryKind.EXTRA).get(""), of(EntryKind.COMMENT), answers)
 
 
 def open_requests(entries: Iterable[JournalEntry]) -> tuple[JournalEntry, ...]:

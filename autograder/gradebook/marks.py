@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import ROUND_HALF_UP, Decimal
@@ -48,7 +48,7 @@ class Mark:
     provisional: bool = False
     """Points may still be added: a check could not be graded through our own fault, or nothing could."""
     comments: tuple[tuple[str, str], ...] = ()
-    """Check, or "" for the whole, and what a person says about it."""
+    """Check, or "" for the whole, and what a person says about it, answers to requests among it."""
     attention: tuple[str, ...] = ()
     """Decisions by hand that somebody should look at again."""
     raw: Decimal = Decimal()
@@ -114,7 +114,7 @@ def _due(term: Term, granted: Extension | None) -> datetime:
 def _mark(course: Course, term: Term, student: str, sources: Sources, used: int, now: datetime) -> Mark:
     grade, granted = sources.grades.get(term.id), sources.granted.get(term.id)
     by_hand = sources.by_hand.get(term.id, NOTHING_DECIDED)
-    comments = tuple((check, entry.value or "") for check, entry in by_hand.comments.items())
+    comments = by_hand.said
     due, zone = _due(term, granted), ZoneInfo(course.timezone)
     why = f" ({granted.why})" if granted and granted.why else ""
     if granted is not None and granted.excused:
@@ -228,6 +228,13 @@ def rounded(value: Fraction) -> Decimal:
     """`value` with two decimals, halves up, as a spreadsheet's ROUND does for what is not negative."""
     hundredths = (Decimal(value.numerator * 100) / Decimal(value.denominator)).quantize(Decimal(1), ROUND_HALF_UP)
     return hundredths / 100
+
+
+def provisional_in_words(marks: Iterable[Mark]) -> str:
+    """How many of them may still rise; empty: none."""
+    count = sum(mark.provisional for mark in marks)
+    waits = "1 mark is provisional" if count == 1 else f"{count} marks are provisional"
+    return f"{waits}: checks, or whole hand-ins, could not be graded yet" if count else ""
 
 
 def plain(points: Decimal) -> str:

@@ -15,7 +15,7 @@ from rich.table import Table
 from autograder.course.problems import nearest
 from autograder.errors import UsageError
 from autograder.gradebook.book import Book
-from autograder.gradebook.marks import Mark, Standing, State, plain
+from autograder.gradebook.marks import Mark, Standing, State, plain, provisional_in_words
 from autograder.gradebook.regrading import Preview
 from autograder.intake import shown
 from autograder.ledger import read_results
@@ -103,11 +103,8 @@ def table(standings: Sequence[Standing]) -> None:
     console.print(shown_table)
     if rest := [name for name, shows in zip(columns, wanted, strict=True) if not shows]:
         console.print(f"not due yet, and nothing graded: {', '.join(rest)}")
-    waiting = sum(mark.provisional for each in standings for mark in each.marks)
-    if waiting:
-        console.print(
-            f"* {waiting} marks are provisional: checks could not be graded yet; `autograder status` has more"
-        )
+    if waiting := provisional_in_words(mark for each in standings for mark in each.marks):
+        console.print(f"* {waiting}; `autograder status` has more")
     for mark in (mark for each in standings for mark in each.marks):
         for words in mark.attention:
             console.print(f"look again: {escape(shown(f'{mark.student}, {mark.assignment}: {words}', 400))}")

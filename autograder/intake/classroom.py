@@ -10,10 +10,12 @@ from pathlib import Path
 
 from autograder.intake.exports import Found, HandIn, look_into, student_part
 from autograder.intake.people import Owner, owner_of
-from autograder.intake.read import asked_for, read_hand_in
+from autograder.intake.read import of_nobody, read_hand_in
 from autograder.names import safe_student, shown
 from autograder.records import Assignment, Attempts, Moment, Person, Submission
 
+MOST_SAID = 10
+"""Remarks on whose a hand-in is, each a line."""
 _NEVER = datetime.min.replace(tzinfo=UTC)
 
 
@@ -66,17 +68,26 @@ def read_class(folders: Sequence[Path], assignment: Assignment, rules: Rules) ->
     finally:
         threads.shutdown(cancel_futures=True)  # an interrupt leaves nothing waiting
     remarks = [words for one in found for words in one.remarks]
-    remarks += dict.fromkeys(owner.remark for each in read for owner in each.owners if owner.remark)
+    remarks += _few(list(dict.fromkeys(owner.remark for each in read for owner in each.owners if owner.remark)))
     remarks += _by_file_time(found, read)
     chosen = [each for team in _teams(read, assignment, rules) for each in _counted(team, rules)]
     remarks += _absent(chosen, rules.roster)
     return ClassIn(tuple(sorted(chosen, key=lambda each: (each.student.casefold(), each.attempt))), tuple(remarks))
 
 
+def _few(remarks: list[str]) -> list[str]:
+    """The first of many: the roster of another course would bury all else that is said."""
+    more = len(remarks) - MOST_SAID
+    return [
+        *remarks[:MOST_SAID],
+        *([f"and {more} more like these: is roster.csv that of this class?"] if more > 0 else []),
+    ]
+
+
 def _read(source: int, hand_in: HandIn, assignment: Assignment, rules: Rules) -> _Read:
     owners = tuple(owner_of(claim, rules.roster) for claim in hand_in.owners) or (Owner(hand_in.path.name),)
     student = owners[0].student
-    if hand_in.path.name in asked_for(assignment) and student == student_part(hand_in.path):
+    if hand_in.path.name in of_nobody(assignment) and student == student_part(hand_in.path):
         problem = f"{hand_in.path.name} does not say whose it is; name it after the student, or put it in a folder"
         submission = Submission(safe_student(student)[0], assignment.id, {}, problem=problem)
     else:

@@ -83,6 +83,11 @@ def asked_for(assignment: Assignment) -> tuple[str, ...]:
     return (*assignment.files, *assignment.earlier_files)
 
 
+def of_nobody(assignment: Assignment) -> tuple[str, ...]:
+    """The names of hand-ins that say nothing of whose they are: what is asked for, and what `submit` packs it into."""
+    return (*asked_for(assignment), f"{assignment.id}.zip", f"{assignment.id}.ipynb")
+
+
 def _note_the_rest(found: HandedIn, assignment: Assignment, taken: Mapping[str, Entry]) -> None:
     found.notes.extend(f"{name} is missing" for name in assignment.files if name not in taken)
     used = {entry.path for entry in taken.values()}

@@ -7,12 +7,15 @@ import hashlib
 import html
 import re
 from dataclasses import replace
+from datetime import UTC, datetime
 from html.parser import HTMLParser
 from typing import Any
 
 import pytest
 
 from autograder.feedback.curve import MOST_POINTS, chart_of, scores_of
+from autograder.gradebook import open_book
+from autograder.gradebook.deciding import Author, Decision, decide
 from autograder.ledger import write_grade
 from autograder.notebooks.module import CELL, FIRST
 from autograder.records import Confinement, Diagnosis, Evidence, Finding, Outcome, RunInfo
@@ -172,6 +175,18 @@ def test_what_could_not_be_read_has_no_score_on_its_page(results: Any, language:
     assert "autograder submit t1_tiny" in words
     for wrong in ("of 100 points", "points so far", "100점", "Mend this first", "먼저 고칠 것"):
         assert wrong not in words
+
+
+def test_what_a_person_settled_is_no_longer_open_on_its_page(results: Any) -> None:
+    """Points by hand stand there, with their reason, and nobody is told to wait."""
+    broken = {"outcome": FAILED, "finding": Finding("loading", "two hand-ins")}
+    unread = {"needs_human": ("not graded: two hand-ins",)}
+    results.add(source=None, **{check.id: broken for check in results.assignment.checks}, **unread)
+    author = Author("lee", datetime(2027, 4, 1, tzinfo=UTC))
+    decide(open_book(results.root), "t1_tiny", "ada", Decision("", "0", None, None, "both are empty"), author)
+    words = Reader(results.pages()["ada"]).words
+    assert "set by lee (both are empty): 0" in words
+    assert "That is no zero" not in words
 
 
 def test_a_file_that_cannot_be_imported_has_one_reason(results: Any) -> None:

@@ -234,6 +234,10 @@ def test_a_request_is_asked_and_answered(typed: Type, results: Any) -> None:
     assert typed("answer", "1").exit_code == 2
     assert "answered: #1 kim" in typed("answer", "1", "it is, but it is added twice").stdout
     assert typed("answer").stdout == "no request waits for an answer\n"
+    said = {"check": "test_run", "text": '"my bias is there": it is, but it is added twice'}
+    assert json.loads(typed("marks", "--student", "kim", "--json").stdout)[0]["marks"][0]["comments"] == [said]
+    page = results.pages()["kim"]
+    assert "it is, but it is added twice" in page
     again = typed("answer", "1", "once more")
     assert (again.exit_code, "no request #1 waits" in again.stderr) == (2, True)
 

@@ -169,7 +169,7 @@ def test_no_lms_is_told_a_zero_for_what_could_not_be_read(tmp_path: Path) -> Non
         assert len(ada) == 1
         assert {*ada[0]} <= {cell for row in before.rows for cell in row}
         assert any("not graded: broken zip; `autograder mark" in said for said in filled.remarks)
-        assert "1 marks are provisional: checks could not be graded yet" in filled.remarks
+        assert "1 mark is provisional: checks, or whole hand-ins, could not be graded yet" in filled.remarks
 
 
 def test_moodles_other_forms(tmp_path: Path) -> None:
@@ -366,9 +366,25 @@ def test_the_commands_write_files(typed: Type, tiny_course: Path, results: Any) 
     assert [each["student"] for each in data] == ["ada", "kim", "max"]
 
 
+def test_code_goes_to_a_program_that_looks_for_copies(typed: Type, tiny_course: Path, results: Any) -> None:
+    """What was graded, a folder a student, and the stub beside it; who handed in nothing readable is named."""
+    assert typed("export", "code", "t1_tiny").exit_code == 2, "there is nothing yet"
+    results.add("ada", source="def double(x):\n    return 2 * x\n")
+    results.add("kim", source=None, needs_human=("not graded: broken zip",))
+    said = typed("export", "code", "t1_tiny", "--out", "code")
+    assert (said.exit_code, said.stderr) == (0, "kim: broken zip\n")
+    assert said.stdout.startswith("1 submissions in code/submissions, ")
+    written_files = {str(path.relative_to(tiny_course / "code")) for path in (tiny_course / "code").rglob("*.py")}
+    assert written_files == {"submissions/ada/tiny.py", "stub/tiny.py"}
+    assert (tiny_course / "code/submissions/ada/tiny.py").read_text().startswith("def double(x):")
+    assert "raise NotImplementedError" in (tiny_course / "code/stub/tiny.py").read_text()
+    assert "is there already" in typed("export", "code", "t1_tiny", "--out", "code").stderr
+
+
 @pytest.mark.parametrize(
     ("args", "words"),
     [
+        (("code",), "which assignment?"),
         (("canvas",), "needs an ASSIGNMENT"),
         (("moodle", "t1_tiny"), "with --into the CSV"),
         (("csv", "t1_tiny"), "leave ASSIGNMENT"),
