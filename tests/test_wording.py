@@ -148,6 +148,8 @@ WRONG = {
     "sign": (lambda x: -x, "부호가 반대"),
     "one axis more": (lambda x: x[None], "크기가 1인 축이 하나 더"),
     "flipped": (lambda x: x.flip(0), "0번 축(배치가 먼저라면 배치)의 순서를 뒤집으면"),
+    "columns": (lambda x: x * torch.arange(1, 6), "마지막 축의 자리마다 그 자리만의 배수"),
+    "left out": (lambda x: x * (x < 40), "이 자리들에서 답이 모두 0입니다"),
     "not finite": (lambda x: x / 0, "무한대"),
     "nothing": (lambda _: None, "return을 빠뜨리지 않았나요?"),
     "a list": (lambda x: [x, x], "첫 번째 것의 shape가 기대한 것과 같으니"),

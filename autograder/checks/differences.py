@@ -7,6 +7,7 @@ from torch import Tensor
 
 from autograder.checks import patterns
 from autograder.checks.answers import shape_of
+from autograder.checks.relations import Difference, one_figure
 
 _AROUND = 3  # values on either side of the first difference that a TA sees
 
@@ -32,10 +33,10 @@ def values_near(got: Tensor, expected: Tensor, wrong: Tensor) -> str:
     return f"shape {shape_of(got)}, {where}: got {', '.join(ours)}; expected {', '.join(theirs)}"
 
 
-def largest_error(difference: patterns.Difference) -> str:
+def largest_error(difference: Difference) -> str:
     """How large the error gets, in words to append."""
     error = (difference.got - difference.expected).abs()
-    size = f"about {patterns.one_figure(float(error.max()))}"
+    size = f"about {one_figure(float(error.max()))}"
     at = _index(error, int(error.argmax()))
     return f"; the largest error, {size}, is at {at}" if error.ndim else f", off by {size}"
 
@@ -45,7 +46,7 @@ def times_allowed(error: Tensor, allowed: Tensor) -> float:
     return float(torch.where(error > 0, error / allowed, 0.0).max())
 
 
-def margin(difference: patterns.Difference) -> str:
+def margin(difference: Difference) -> str:
     """The largest error and what was allowed there, for the TA."""
     error = (difference.got - difference.expected).abs()
     worst = int(error.argmax())

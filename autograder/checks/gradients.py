@@ -15,9 +15,10 @@ from torch import Tensor
 from autograder.checks.answers import note_counts, only_where, shape_of, tensor_inputs, tensors_in
 from autograder.checks.draw import Draw
 from autograder.checks.finding import fail
-from autograder.checks.patterns import Difference, factor, index_of, one_figure, pattern, shape_difference
+from autograder.checks.patterns import index_of, pattern, shape_difference
 from autograder.checks.pictures import gradient_picture
 from autograder.checks.precision import FLOAT32, FLOAT64, Precision
+from autograder.checks.relations import Difference, factor, one_figure
 from autograder.checks.same import Comparison, same
 
 ALL_CANCEL = 1.0

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from itertools import permutations
 
-from autograder.checks.patterns import one_figure
+from autograder.checks.relations import one_figure
 from autograder.sandbox.remote import Call
 
 FLOOR = 2

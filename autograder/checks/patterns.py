@@ -6,79 +6,46 @@ Everything here compares tensors that have the same shape (float64, finite), apa
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
 from itertools import combinations
 
 import torch
 from torch import Tensor
 
+from autograder.checks import relations
+from autograder.checks.relations import Difference, axis_of, different
+
 _FEW = 4
 """Indices that are listed one by one."""
+_FARTHEST = 8
+"""Places by which an answer may be shifted."""
 _MOST = 2**16
 """Numbers of an answer that are compared with each other: larger ones would take a while and say the same."""
-
-
-@dataclass(frozen=True, slots=True)
-class Difference:
-    """A wrong answer: what came, what was expected, how far they may be apart (all of one shape)."""
-
-    got: Tensor
-    expected: Tensor
-    allowed: Tensor
-
-    @property
-    def wrong(self) -> Tensor:
-        """True where a value is off."""
-        return (self.got - self.expected).abs() > self.allowed
-
-    def would_be_right(self, other: Tensor) -> bool:
-        """Whether `other`, in place of the answer, would pass."""
-        return bool(((other - self.expected).abs() <= self.allowed).all())
 
 
 def pattern(difference: Difference) -> str:
     """One fact about how the answer is wrong, empty when none stands out; for at least two values."""
     if difference.got.numel() < 2:
         return ""
-    for describe in (_whole, _moved, _softmax, _reordered, _shared_offset, _by_row, _triangle, _row_ends, _places):
+    for describe in _DESCRIPTIONS:
         if words := describe(difference):
             return words
     return "every value differs" if bool(difference.wrong.all()) else ""
 
 
-def factor(difference: Difference) -> str:
-    """How many times too large the answer is (one figure), where that explains it all; else empty."""
-    got, expected = difference.got, difference.expected
-    if int((expected != 0).sum()) < 2:
+def nothing_there(difference: Difference) -> str:
+    """Where some values are wrong and nothing but 0 stands there, on one side: something left out, or not."""
+    wrong = difference.wrong
+    if int(wrong.sum()) < 2 or not bool(difference.expected[~wrong].any()):  # one 0 may be chance
         return ""
-    ratio = float((got * expected).sum() / (expected * expected).sum())
-    if ratio == 0 or not difference.would_be_right(got / ratio):
-        return ""
-    return "close to 1" if one_figure(ratio) == "1" else f"about {one_figure(ratio)}"
-
-
-def one_figure(number: float) -> str:
-    """The number with one significant figure: enough to judge an error by, too little to know a value from."""
-    return f"{float(f'{number:.0e}'):g}"
+    if not bool(difference.got[wrong].any()):
+        return "your answer is 0 in all of these places"
+    return "" if bool(difference.expected[wrong].any()) else "0 is expected in all of these places"
 
 
 def index_of(flat: int, shape: Sequence[int]) -> str:
     """`[0, 2, 1]`: the index of the flat position in a tensor of this shape."""
     places = torch.unravel_index(torch.tensor(flat), tuple(shape))
     return str([int(place) for place in places])
-
-
-def _whole(difference: Difference) -> str:
-    got = difference.got
-    if not bool(got.any()):
-        return "your answer is zero everywhere"
-    if difference.would_be_right(-got):
-        return "the sign is flipped, the size is right"
-    if bool(((got == 0) | (got == 1)).all()) and difference.would_be_right(1 - got):
-        return "True and False (1 and 0) are swapped everywhere"
-    if times := factor(difference):
-        return f"all values are right up to one factor ({times})"
-    return ""
 
 
 def _moved(difference: Difference) -> str:
@@ -88,80 +55,44 @@ def _moved(difference: Difference) -> str:
             return f"it is right after swapping axes {first} and {second}: a transpose too many or too few"
     for axis in range(got.ndim):
         if shape[axis] > 1 and difference.would_be_right(got.flip(axis)):
-            return f"it is right after reversing {_axis(axis, got)}"
-        if _is_shifted(difference, axis):
-            return f"it is shifted by one along {_axis(axis, got)}"
+            return f"it is right after reversing {axis_of(axis, got)}"
+        if by := _shift(difference, axis):
+            return f"it is shifted by {by} along {axis_of(axis, got)}"
     return ""
 
 
-def _is_shifted(difference: Difference, axis: int) -> bool:
-    steps = difference.got.shape[axis] - 1
-    if steps < 2 or int(_hit(difference.wrong, axis).sum()) <= steps // 2:
-        return False
-    for ours, theirs in ((0, 1), (1, 0)):
-        got, expected, allowed = (
-            tensor.narrow(axis, start, steps)
-            for tensor, start in ((difference.got, ours), (difference.expected, theirs), (difference.allowed, theirs))
-        )
-        if Difference(got, expected, allowed).would_be_right(got):
-            return True
-    return False
-
-
-def _softmax(difference: Difference) -> str:
-    """Scores where weights are wanted, or the reverse. Axes of one place and whole numbers tell nothing."""
-    got, expected = difference.got, difference.expected
-    if bool((got == got.round()).all()):
+def _shift(difference: Difference, axis: int) -> str:
+    """By how many places the right values stand further on or back; what has no place left is not looked at."""
+    size = difference.got.shape[axis]
+    if int(_hit(difference.wrong, axis).sum()) <= (size - 1) // 2:
         return ""
-    for axis in (axis for axis in reversed(range(got.ndim)) if got.shape[axis] > 1):
-        if difference.would_be_right(got.softmax(axis)):
-            return f"it is right after a softmax along {_axis(axis, got)}"
-        if Difference(got, expected.softmax(axis), difference.allowed).would_be_right(got):
-            return f"it is the softmax of the right answer along {_axis(axis, got)}"
-        if Difference(got, expected.log_softmax(axis), difference.allowed).would_be_right(got):
-            return f"it is the log_softmax of the right answer along {_axis(axis, got)}"
+    for by in range(1, min(size // 2, _FARTHEST) + 1):
+        steps = size - by
+        for ours, theirs in ((0, by), (by, 0)):
+            got = difference.got.narrow(axis, ours, steps)
+            expected, allowed = (
+                tensor.narrow(axis, theirs, steps) for tensor in (difference.expected, difference.allowed)
+            )
+            enough = steps > 1 if by == 1 else different(expected) >= _FEW
+            if enough and Difference(got, expected, allowed).would_be_right(got):
+                return "one" if by == 1 else str(by)
     return ""
 
 
 def _reordered(difference: Difference) -> str:
     """The right numbers, all of them different enough to know them again, in other places."""
     got, expected, allowed = difference.got, difference.expected, difference.allowed
-    if got.numel() > _MOST or expected.flatten().sort()[0].diff().count_nonzero() + 1 < max(_FEW, got.numel() // 2):
+    if got.numel() > _MOST or different(expected) < max(_FEW, got.numel() // 2):
         return ""
     for axis in range(got.ndim):
         ours, theirs, near = (each.movedim(axis, 0).reshape(got.shape[axis], -1) for each in (got, expected, allowed))
         if len(ours) > 1 and len(ours) * ours.numel() <= 8 * _MOST:
             same = ((ours[None] - theirs[:, None]).abs() <= near[:, None]).all(-1)  # (place, whose numbers stand there)
             if bool((same.sum(0) == 1).all() and (same.sum(1) == 1).all()):
-                return f"the right values stand in another order along {_axis(axis, got)}"
+                return f"the right values stand in another order along {axis_of(axis, got)}"
     ours, (theirs, order) = got.flatten().sort()[0], expected.flatten().sort()
     if Difference(ours, theirs, allowed.flatten()[order]).would_be_right(ours):
         return "the right values stand in other places: was an axis to be moved (permute, transpose), not reshaped?"
-    return ""
-
-
-def _shared_offset(difference: Difference) -> str:
-    got, offset, wrong = difference.got, difference.got - difference.expected, difference.wrong
-    if bool(wrong.all()) and difference.would_be_right(got - offset.mean()):
-        return "every value is off by the same amount"
-    rows = wrong.flatten(0, -2) if got.ndim > 1 else wrong[None]  # (rows, features)
-    shared = offset.flatten(0, -2).mean(0) if got.ndim > 1 else offset
-    if len(rows) > 1 and bool(rows.any(1).all()) and difference.would_be_right(got - shared):
-        return "the error is the same in every row, as if a bias were missing or added twice"
-    return ""
-
-
-def _by_row(difference: Difference) -> str:
-    """Rows of the last axis that are each right but for one number: what is the same for a whole row went wrong."""
-    got, expected = difference.got, difference.expected
-    if int(((expected != 0).sum(-1) > 2).sum()) < 2:  # two numbers always have a factor or an offset
-        return ""
-    if difference.would_be_right(got - (got - expected).mean(-1, keepdim=True)):
-        return "every row of the last axis is off by an amount of its own"
-    size = (expected * expected).sum(-1, keepdim=True)
-    factors = (got * expected).sum(-1, keepdim=True) / size.where(size > 0, 1.0)
-    if bool((factors != 0).all()) and difference.would_be_right(got / factors):
-        return "every row of the last axis is right up to a factor of its own, as if it were not normalised"
     return ""
 
 
@@ -199,7 +130,7 @@ def _places_by_axis(difference: Difference) -> Iterator[str]:
     for axis in range(wrong.ndim):
         hit = _hit(wrong, axis).tolist()
         if len(hit) > 1 and not all(hit):
-            yield f"{_indices(hit)} along {_axis(axis, wrong)}"
+            yield f"{_indices(hit)} along {axis_of(axis, wrong)}"
 
 
 def _indices(hit: Sequence[bool]) -> str:
@@ -216,16 +147,27 @@ def _indices(hit: Sequence[bool]) -> str:
     return f"only indices {', '.join(map(str, off))} differ" if few else f"{len(off)} of {len(hit)} indices differ"
 
 
-def _axis(axis: int, tensor: Tensor) -> str:
-    meaning = {0: "the batch, if it comes first"}
-    if tensor.ndim == 3:
-        meaning[1] = "time, if the batch comes first"
-    return f"axis {axis}" + (f" ({meaning[axis]})" if axis in meaning and tensor.ndim > 1 else "")
-
-
 def _hit(wrong: Tensor, axis: int) -> Tensor:
     """Which indices along `axis` hold a wrong value."""
     return wrong.movedim(axis, 0).flatten(1).any(1) if wrong.ndim > 1 else wrong
+
+
+_DESCRIPTIONS: tuple[Callable[[Difference], str], ...] = (
+    relations.whole,
+    _moved,
+    relations.softmax,
+    relations.sums_to_one,
+    relations.function,
+    _reordered,
+    relations.offset,
+    relations.by_row,
+    relations.by_feature,
+    _triangle,
+    _row_ends,
+    relations.constant,
+    _places,
+)
+"""What is looked for, what says most first."""
 
 
 Rule = Callable[[tuple[int, ...], tuple[int, ...]], str]

@@ -12,8 +12,8 @@ from torch import Tensor
 from autograder.checks.answers import in_words, is_number, is_plain_tensor, parts_of, shape_of, tensors_in
 from autograder.checks.draw import Draw
 from autograder.checks.finding import fail
-from autograder.checks.patterns import one_figure
 from autograder.checks.precision import precision_of
+from autograder.checks.relations import one_figure
 
 Fn = Callable[..., object]
 

@@ -28,6 +28,7 @@ from autograder.checks.differences import count, largest_error, margin, times_al
 from autograder.checks.finding import Kind, fail
 from autograder.checks.pictures import difference_picture
 from autograder.checks.precision import precision_of, tolerance
+from autograder.checks.relations import Difference
 from autograder.records import Picture
 
 _REALS = (torch.float64, torch.float32, torch.float16, torch.bfloat16)
@@ -166,7 +167,7 @@ class _Place:
         got, expected = ours.to(torch.int64), theirs.to(torch.int64)
         if bool((got != expected).any()):
             exact = torch.zeros(expected.shape, dtype=torch.float64)
-            difference = patterns.Difference(got.to(torch.float64), expected.to(torch.float64), exact)
+            difference = Difference(got.to(torch.float64), expected.to(torch.float64), exact)
             self.values(difference, got != expected, show_size=False)
         return Comparison()
 
@@ -176,7 +177,7 @@ class _Place:
             return _how_near(error, allowed)
         self.finite(got, expected)
         usual = torch.isfinite(expected)  # elsewhere both hold the same infinity or NaN
-        difference = patterns.Difference(got.where(usual, 0.0), expected.where(usual, 0.0), allowed.where(usual, 0.0))
+        difference = Difference(got.where(usual, 0.0), expected.where(usual, 0.0), allowed.where(usual, 0.0))
         if bool(difference.wrong.any()):
             self.values(difference, difference.wrong, show_size=True)
         return _how_near((difference.got - difference.expected).abs(), difference.allowed)
@@ -193,12 +194,14 @@ class _Place:
             near = values_near(got, expected, lost)
             self.fail("not_finite", f"a finite number where none belongs: in {count(lost)}", near)
 
-    def values(self, difference: patterns.Difference, wrong: Tensor, *, show_size: bool) -> None:
+    def values(self, difference: Difference, wrong: Tensor, *, show_size: bool) -> None:
         """Say how many values are off, where the first one is, how large the error gets, and what it looks like."""
         words = "wrong value" if wrong.ndim == 0 else f"wrong values in {count(wrong)}"
         if show_size:
             words += largest_error(difference)
         if seen := patterns.pattern(difference):
+            words += f"; {seen}"
+        if seen := patterns.nothing_there(difference):
             words += f"; {seen}"
         detail = values_near(difference.got, difference.expected, wrong) + margin(difference)
         drawn = difference_picture(self.name, difference.got, difference.expected, wrong)

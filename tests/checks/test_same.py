@@ -370,6 +370,27 @@ PATTERNS: list[tuple[Callable[[Tensor], Tensor], str]] = [
     (lambda x: x.log_softmax(1), "it is the log_softmax of the right answer along axis 1"),
     (lambda x: x + torch.arange(18).view(3, 6, 1), "every row of the last axis is off by an amount of its own"),
     (lambda x: x * torch.arange(1, 19).view(3, 6, 1), "every row of the last axis is right up to a factor of its own"),
+    (lambda x: x * 3 + 2, "all values are right up to one factor (about 3) and one amount"),
+    (
+        lambda x: x * 3 + torch.arange(5),
+        "all rows are right up to one factor (about 3) of what comes before a bias is added",
+    ),
+    (
+        lambda x: x * torch.arange(1, 19).view(3, 6, 1) + torch.arange(18).view(3, 6, 1),
+        "every row of the last axis is right up to a factor and an amount of its own, as if a norm were missing",
+    ),
+    (lambda x: x * torch.arange(1, 6), "every place of the last axis is right up to a factor of its own"),
+    (
+        lambda x: x * torch.arange(1, 6) + torch.arange(5).flip(0),
+        "every place of the last axis is right up to a factor and an amount of its own, the same in all rows",
+    ),
+    (torch.tanh, "it is tanh of the right answer: is that one too many?"),
+    (torch.relu, "it is relu of the right answer: is that one too many?"),
+    (lambda x: 1 - x, "it is right after 1 - x of every value"),
+    (lambda x: 1 / x, "it is right after 1 / x of every value"),
+    (torch.exp, "it is right after log of every value"),
+    (lambda x: x[:, :1].expand(3, 6, 5), "your answer is the same all along axis 1 (time, if the batch comes first)"),
+    (lambda x: x[:, [2, 3, 4, 5, 0, 1]], "it is shifted by 2 along axis 1 (time"),
     (lambda x: x.flip(1), "right after reversing axis 1 (time, if the batch comes first)"),
     (lambda x: x.roll(1, 1), "shifted by one along axis 1 (time"),
     (lambda x: x.roll(-1, 1), "shifted by one along axis 1 (time"),
@@ -408,6 +429,32 @@ def test_scores_where_weights_are_wanted_are_named() -> None:
     assert "right after a softmax along axis 2" in finding(scores, scores.softmax(-1)).message
     ones = torch.ones(3, 2)
     assert "softmax" not in finding(ones, ones / 2).message
+
+
+@pytest.mark.parametrize("name", ["tanh", "sigmoid", "relu", "log", "sqrt", "square"])
+def test_a_missing_function_is_named(name: str) -> None:
+    """Who forgets what a formula ends with reads its name; numbers that are whole do not tell it."""
+    values = X.abs() + 0.1 if name in ("log", "sqrt") else X
+    shown = {"square": "x ** 2"}.get(name, name)
+    assert f"it is right after {shown} of every value" in finding(values, getattr(torch, name)(values)).message
+    ones = torch.ones(3, 4, dtype=torch.float64)
+    assert "right after" not in finding(ones, ones.exp() + 0 * X[0, :3, :4]).message
+
+
+def test_weights_of_another_axis_are_named() -> None:
+    """A softmax over the queries, which makes each column sum to 1."""
+    scores = stream()(2, 4, 5)
+    words = "it sums to 1 along axis 1, the right answer does so along axis 2"
+    assert words in finding(scores.softmax(1), scores.softmax(2)).message
+
+
+def test_what_is_left_out_and_what_is_not_is_named() -> None:
+    """Zeros on one side alone: of a mask that hides too much, or nothing. A single 0 tells nothing."""
+    hidden = stream().uniform(3, 6, 5) > 0.5
+    assert "; your answer is 0 in all of these places" in finding(X.masked_fill(hidden, 0), X).message
+    assert "; 0 is expected in all of these places" in finding(X, X.masked_fill(hidden, 0)).message
+    assert "of these places" not in finding(later(put((0, 1, 2), 0.0)), X).message
+    assert "of these places" not in finding(torch.zeros_like(X), X).message
 
 
 def test_values_that_are_hard_to_tell_apart_are_in_no_order() -> None:
