@@ -44,6 +44,13 @@ CUT_OFF = Problem(
 )
 
 
+_NO_ANSWER_RAISES = NameError, ImportError, SyntaxError
+"""What a student raises comes as a `StudentError`: these are slips of a check's, or of the engine's, own lines.
+
+The reference need not meet them, so that blame by re-run does not find them: words for a wrong answer, say.
+"""
+
+
 def problem_of(error: BaseException) -> Problem:
     """Return what an exception that came out of a check means."""
     if isinstance(error, CheckFailure):
@@ -58,11 +65,16 @@ def problem_of(error: BaseException) -> Problem:
     if isinstance(error, WireError | CannotCross):
         return Problem(Outcome.FAILED, Finding("malformed", f"Your code's answer cannot be read: {error}."), error)
     if isinstance(error, SandboxError):
-        return Problem(
-            Outcome.GRADER_ERROR, Finding("grader", "The grader failed; a human will look.", detail=str(error)), error
-        )
+        return _ours(error, str(error))
     words = f"{type(error).__name__}: {error}"
+    if isinstance(error, _NO_ANSWER_RAISES):
+        return _ours(error, words)
     return Problem(Outcome.FAILED, Finding("structure", _what_does_not_work(error), detail=words), error)
+
+
+def _ours(error: BaseException, detail: str) -> Problem:
+    finding = Finding("grader", "The grader failed; a human will look.", detail=detail)
+    return Problem(Outcome.GRADER_ERROR, finding, error)
 
 
 def _what_does_not_work(error: BaseException) -> str:

@@ -226,6 +226,19 @@ def leaves(_: Mapping[str, Any]) -> None:
     raise SystemExit
 
 
+def stumbles(fixtures: Mapping[str, Any]) -> None:
+    """A check with a slip where a wrong answer is put into words, which the reference never gets to."""
+    if fixtures["student"].double(torch.ones(2)).sum() != 4:
+        words_for_it  # type: ignore[name-defined]  # noqa: B018, F821
+
+
+def test_a_slip_in_the_words_for_a_wrong_answer_is_ours(local_bench: Local, tiny: Assignment, edited: Any) -> None:
+    """No answer raises NameError: a human looks, and nobody reads that the answer was of a strange kind."""
+    result = cases(local_bench(tiny, edited(("return 2 * x", "return 3 * x")))[0], stumbles)
+    assert (result.outcome, result.finding.kind) == (Outcome.GRADER_ERROR, "grader")
+    assert cases(local_bench(tiny)[0], stumbles).outcome is Outcome.PASSED
+
+
 @pytest.mark.parametrize("function", [broken, skipping, asks_for_nothing_that_is, too_strict, leaves])
 def test_a_check_that_the_reference_does_not_pass_is_at_fault(
     local_bench: Local, tiny: Assignment, function: Function
@@ -527,6 +540,8 @@ def test_figures_and_curves_are_kept(tiny: Assignment) -> None:
         (CRASH, Outcome.CRASHED, "limit"),
         (WireError("x"), Outcome.FAILED, "malformed"),
         (SandboxError("x"), Outcome.GRADER_ERROR, "grader"),
+        (NameError("x"), Outcome.GRADER_ERROR, "grader"),
+        (ImportError("x"), Outcome.GRADER_ERROR, "grader"),
         (TypeError("x"), Outcome.FAILED, "structure"),
         (CheckFailure(Finding("shape", "x")), Outcome.FAILED, "shape"),
     ],
