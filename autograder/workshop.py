@@ -8,6 +8,7 @@ from types import ModuleType
 from typing import Any, Self
 
 from autograder.checks.bench import Bench, Used, Wish
+from autograder.checks.draw import MadeOnce
 from autograder.checks.earlier import NOTHING_EARLIER, EarlierWork
 from autograder.checks.home import AtHome, load_dataset
 from autograder.checks.illustrations import Illustrations
@@ -101,6 +102,7 @@ class Workshop:
     """Device -> its zygote, once it has started; one for all workshops that share it."""
     _reference: ModuleType | None = None
     _answers: KnownAnswers = field(default_factory=KnownAnswers)
+    _made_once: MadeOnce = field(default_factory=MadeOnce)
     _illustrations: Illustrations = field(init=False)
     _code: dict[tuple[str, tuple[EarlierModule, ...]], bytes] = field(default_factory=dict)
     """The submission at hand, by digest and what it builds on -> its compiled modules, for its next child."""
@@ -127,6 +129,7 @@ class Workshop:
             known=known,
             earlier=lambda: work.parts,
             answers=self._answers,
+            made_once=self._made_once,
             dataset=load_dataset,
             illustrations=self._illustrations,
             shared=Shared(lambda wish: Lending(self.open(submission, wish, work, patience).child)),

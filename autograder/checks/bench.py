@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
-from autograder.checks.draw import derive_key
+from autograder.checks.draw import MadeOnce, derive_key
 from autograder.checks.illustrations import Illustrations
 from autograder.checks.known_answers import KnownAnswers
 from autograder.checks.precision import FLOAT64, Precision
@@ -93,6 +93,8 @@ class Bench:
     """Parts of earlier assignments that are in use, the student's own or stand-ins."""
     answers: KnownAnswers | None = field(default=None, repr=False)
     """What the reference answered for other submissions; None: it computes every time."""
+    made_once: MadeOnce = field(default_factory=MadeOnce, repr=False)
+    """What checks made of their draws for other submissions."""
     dataset: Callable[[str], Any] | None = None
     illustrations: Illustrations | None = field(default=None, repr=False)
     """What is drawn of a submission beside the checks; None: nothing."""

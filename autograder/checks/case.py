@@ -211,7 +211,7 @@ class CheckRun:
         fixtures = {
             "student": student.session.root,
             "reference": fixture_of(reference),
-            "draw": Draw(self._key(case_id), precision.dtype),
+            "draw": Draw(self._key(case_id), precision.dtype, made_once=self.bench.made_once),
             "device": self.bench.device,
             "dataset": self.bench.dataset,
         }

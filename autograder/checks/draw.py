@@ -8,7 +8,10 @@ from __future__ import annotations
 
 import hashlib
 import hmac
+from collections import OrderedDict
+from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import Any, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -19,6 +22,10 @@ HOME_SECRET = b"practice at home: these numbers are known to everyone"
 """The secret of checks that students run themselves; `grade` uses the course's own."""
 
 KEY_BYTES = 16
+MOST_KEPT = 16
+"""Things made once that one process keeps; a training's batches are some megabytes."""
+
+T = TypeVar("T")
 
 
 def derive_key(secret: bytes, *purpose: str) -> bytes:
@@ -29,6 +36,24 @@ def derive_key(secret: bytes, *purpose: str) -> bytes:
 
 
 @dataclass(frozen=True, slots=True)
+class MadeOnce:
+    """What one process made of draws alone: the same for every submission that it judges."""
+
+    _kept: OrderedDict[tuple[bytes, torch.dtype, str], Any] = field(default_factory=OrderedDict, repr=False)
+
+    def get(self, draw: Draw, make: Callable[[Draw], T]) -> T:
+        """Return what `make` made of this stream before, or makes of it now; what was asked for longest ago goes."""
+        place = draw.key, draw.dtype, draw.device
+        if place not in self._kept:
+            self._kept[place] = make(draw)
+            while len(self._kept) > MOST_KEPT:
+                self._kept.popitem(last=False)
+        self._kept.move_to_end(place)
+        made: T = self._kept[place]
+        return made
+
+
+@dataclass(frozen=True, slots=True)
 class Draw:
     """A stream of random tensors in one precision; each call goes on where the last one stopped."""
 
@@ -36,6 +61,7 @@ class Draw:
     """16 bytes, see `derive_key`; kept out of every printed form."""
     dtype: torch.dtype
     device: str = "cpu"
+    made_once: MadeOnce = field(default_factory=MadeOnce, repr=False, compare=False)
     _stream: np.random.Generator = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
@@ -76,7 +102,15 @@ class Draw:
 
     def for_purpose(self, name: str) -> Draw:
         """An independent stream that does not depend on what has been drawn from this one."""
-        return Draw(derive_key(self.key, name), self.dtype, self.device)
+        return Draw(derive_key(self.key, name), self.dtype, self.device, self.made_once)
+
+    def once(self, name: str, make: Callable[[Draw], T]) -> T:
+        """Return what `make` makes of the stream `for_purpose(name)`, made once for all submissions of a class.
+
+        For what takes long, as a training's batches do. It must depend on draws alone, never on a student's answer, and
+        nobody may change it: the next submission is given the very same object.
+        """
+        return self.made_once.get(self.for_purpose(name), make)
 
     def _real(self, numbers: npt.ArrayLike) -> Tensor:
         return torch.as_tensor(numbers, dtype=torch.float64).to(device=self.device, dtype=self.dtype)

@@ -141,7 +141,7 @@ def test_last_valid(student, draw):
 
 
 @points(3)
-@needs("rnn_cell", "RNNCell")
+@needs("rnn_cell", "RNNCell", "rnn_forward")
 @hint("Entry 0 is the gradient at h_T itself, so it has no factor W_hh; every further step back multiplies by one.")
 def test_grad_norm_worked_example(student, draw):
     """`grad_norm_vs_distance` at the zero state: k steps back, the gradient is W_hh to the power k."""

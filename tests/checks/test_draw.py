@@ -7,8 +7,9 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from torch import Tensor
 
-from autograder.checks.draw import HOME_SECRET, Draw, derive_key
+from autograder.checks.draw import HOME_SECRET, MOST_KEPT, Draw, MadeOnce, derive_key
 
 SECRET = b"a secret of thirty-two bytes ...."
 
@@ -117,6 +118,44 @@ def test_a_purpose_does_not_depend_on_what_was_drawn_before() -> None:
     assert torch.equal(held_out(5), two.for_purpose("held-out")(5))
     assert not torch.equal(one.for_purpose("held-out")(5), one.for_purpose("train")(5))
     assert (held_out.dtype, held_out.device) == (one.dtype, one.device)
+
+
+def test_what_is_made_once_is_the_same_object_for_the_next_submission() -> None:
+    """A training's batches are drawn for the first submission of a class; they come from a stream of their own."""
+    memory, made = MadeOnce(), []
+
+    def batches(draw: Draw) -> Tensor:
+        made.append(draw)
+        return draw(3)
+
+    first = Draw(derive_key(SECRET), torch.float64, made_once=memory).once("batches", batches)
+    later = Draw(derive_key(SECRET), torch.float64, made_once=memory)
+    later(7)
+    assert later.once("batches", batches) is first
+    assert torch.equal(first, stream().for_purpose("batches")(3))
+    assert len(made) == 1
+
+
+def test_what_is_made_once_differs_by_name_key_and_precision() -> None:
+    """Nobody is given the numbers of another check, case or precision."""
+    memory = MadeOnce()
+    one = Draw(derive_key(SECRET), torch.float64, made_once=memory)
+    other = Draw(derive_key(SECRET, "another case"), torch.float64, made_once=memory)
+    single = Draw(one.key, torch.float32, made_once=memory)
+    values = [draw.once(name, lambda draw: draw(5)) for draw in (one, other, single) for name in ("a", "b")]
+    assert len({tuple(value.tolist()) for value in values}) == 6
+    assert [value.dtype for value in values] == [torch.float64] * 4 + [torch.float32] * 2
+
+
+def test_only_the_latest_things_are_kept() -> None:
+    """A process that judges class after class does not grow."""
+    draw = Draw(derive_key(SECRET), torch.float64)
+    first = draw.once("0", lambda draw: draw(1))
+    for number in range(1, MOST_KEPT + 1):
+        draw.once(str(number), lambda draw: draw(1))
+    again = draw.once("0", lambda draw: draw(1))
+    assert again is not first
+    assert torch.equal(again, first)
 
 
 def test_the_key_is_not_printed() -> None:
