@@ -18,13 +18,14 @@ from autograder.checks.properties import (
     train_differs_from_eval,
 )
 from autograder.checks.same import same
-from autograder.checks.training import learned, three_steps, train
+from autograder.checks.training import Until, learned, three_steps, train
 from autograder.marks import bans, hint, needs, points, trains, visibility
 
 __all__ = [
     "CheckFailure",
     "Draw",
     "Pair",
+    "Until",
     "bans",
     "batch_independent",
     "buffers",

@@ -14,7 +14,8 @@ from autograder.errors import WireError
 from autograder.sandbox.blob import MAX_DIMENSIONS, MAX_ELEMENTS
 from autograder.sandbox.described import MESSAGE_CHARACTERS
 from autograder.sandbox.faults import plain_path, words
-from autograder.sandbox.remote import Remote, State, handle_session, read_state
+from autograder.sandbox.remote import Remote, handle_session
+from autograder.sandbox.weights import State, read_state
 
 WEIGHT_RANGE = 0.5
 STRANGE = 12

@@ -26,8 +26,9 @@ from autograder.errors import SandboxError, WireError
 from autograder.records import Check, CheckResult, Evidence, Finding, Outcome, Picture
 from autograder.sandbox.devices import CPU
 from autograder.sandbox.faults import ChildEnded, printable
-from autograder.sandbox.remote import Call, Exchange, Remote, Trained
+from autograder.sandbox.remote import Call, Exchange, Remote
 from autograder.sandbox.room import bounded
+from autograder.sandbox.weights import Trained
 
 Function = Callable[[Mapping[str, Any]], None]
 """A check's test function with its parametrised arguments filled in; takes the fixtures."""

@@ -2,6 +2,8 @@
 
 The student's loop runs on their side; what comes back is weights and losses. A `forward` that computes the task's rule
 scores like an untrained model, since it is the reference's forward that is scored.
+
+A training that has learned enough need not go on (`Until`): most right programs are there at half of the way.
 """
 
 from __future__ import annotations
@@ -9,6 +11,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
+from dataclasses import dataclass, replace
 from typing import Any
 
 from torch import Tensor
@@ -18,11 +21,28 @@ from autograder.checks.finding import CheckFailure, fail
 from autograder.checks.same import same
 from autograder.errors import WireError
 from autograder.sandbox.faults import StudentFault
-from autograder.sandbox.remote import Remote, Trained, handle_session
-from autograder.sandbox.remote import train as train_there
+from autograder.sandbox.remote import Remote, handle_session
+from autograder.sandbox.weights import Trained
+from autograder.sandbox.weights import train as train_there
 
 Optimizer = tuple[str, Mapping[str, Any]]
 """A name in torch.optim and its settings: ("Adam", {"lr": 5e-3})."""
+
+
+@dataclass(frozen=True, slots=True)
+class Until:
+    """When a training has passed before its end: its weights score what no wrong program reaches, calibrated by audits.
+
+    The loop is called for one stretch of batches after the other, with the same model and optimizer, and so takes the
+    very steps that it takes in one go. Nobody fails early: whoever has not learned enough trains to the end.
+    """
+
+    score: Callable[[Trained], float | Tensor]
+    """What weights score in the reference model; less is better."""
+    enough: float
+    """At most so much ends it. Below the check's own bound, so that a dip or a lucky moment passes nobody."""
+    after: Sequence[int]
+    """Numbers of batches after which to look."""
 
 
 MAX_LOSSES = 2**14
@@ -39,17 +59,44 @@ def train(
     optimizer: Optimizer,
     fit: str = "fit",
     fit_kwargs: Mapping[str, Any] | None = None,
+    until: Until | None = None,
 ) -> Trained:
     """Return what the student's loop makes of `weights`: only a state and losses come back.
 
-    A training that goes on with the very weights which the one before returned goes on with its curve.
+    A training that goes on with the very weights which the one before returned goes on with its curve. With `until` it
+    may end before all batches were seen, and what comes back has a score and the losses of the last stretch.
     """
     session = handle_session(student)
     so_far = session.curve if _goes_on(session.trained, weights) else ()
     module = getattr(student, model)(*args)
     load(module, weights)
-    trained = _run(module, fit, batches, optimizer, fit_kwargs)
-    session.curve = so_far + session.curve
+    if until is None:
+        trained = _run(module, fit, batches, optimizer, fit_kwargs)
+        session.curve = so_far + session.curve
+        return trained
+    return _in_stretches(module, fit, batches, optimizer, fit_kwargs or {}, until, so_far)
+
+
+def _in_stretches(
+    module: Remote,
+    fit: str,
+    batches: Sequence[Any],
+    optimizer: Optimizer,
+    fit_kwargs: Mapping[str, Any],
+    until: Until,
+    curve: tuple[float, ...],
+) -> Trained:
+    session = handle_session(module)
+    steps: Optimizer | Remote = optimizer
+    stops = (*(number for number in until.after if number < len(batches)), len(batches))
+    for start, stop in zip((0, *stops), stops, strict=False):
+        kwargs = {name: _cut(value, len(batches), start, stop) for name, value in fit_kwargs.items()}
+        trained = train_there(module, fit, batches[start:stop], steps, kwargs, keep=stop < len(batches))
+        session.curve = curve = curve + _curve(trained.losses)
+        trained = session.trained = replace(trained, score=float(until.score(trained)))
+        if trained.score <= until.enough or trained.optimizer is None:
+            break
+        steps = trained.optimizer
     return trained
 
 
@@ -83,7 +130,7 @@ def three_steps(
 
     def trained(side: Remote, count: int) -> Trained:
         kwargs = (fit_kwargs(side) if callable(fit_kwargs) else fit_kwargs) or {}
-        for_these = {name: _cut(value, len(batches), count) for name, value in kwargs.items()}
+        for_these = {name: _cut(value, len(batches), 0, count) for name, value in kwargs.items()}
         return _run(model_of(side), fit, batches[:count], optimizer, for_these)
 
     for count in (1, len(batches)):
@@ -110,9 +157,9 @@ def _compare(got: Trained, expected: Trained, steps: int, hint: str) -> None:
     same(got.losses, expected.losses, what=f"the losses of {after}", hint=hint)
 
 
-def _cut(value: Any, every: int, count: int) -> Any:
-    """The entries for the first `count` batches, where `value` is a list with one for each of them."""
-    return value[:count] if isinstance(value, list | tuple) and len(value) == every else value
+def _cut(value: Any, every: int, start: int, stop: int) -> Any:
+    """The entries for the batches from `start` to `stop`, where `value` is a list with one for each of them."""
+    return value[start:stop] if isinstance(value, list | tuple) and len(value) == every else value
 
 
 def _alike(got: Tensor | None, expected: Tensor) -> bool:

@@ -18,7 +18,8 @@ import torch
 from autograder.sandbox import loading
 from autograder.sandbox.faults import StudentFault
 from autograder.sandbox.order import Order
-from autograder.sandbox.remote import LocalTransport, Session, read_state, train
+from autograder.sandbox.remote import LocalTransport, Session
+from autograder.sandbox.weights import read_state, train
 from autograder.sandbox.worker import Executor
 
 ROUNDS = 10

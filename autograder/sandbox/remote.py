@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from torch import Tensor
 
@@ -17,6 +17,9 @@ from autograder.errors import WireError
 from autograder.records import Picture
 from autograder.sandbox import wire
 from autograder.sandbox.faults import plain_name, student_fault, words
+
+if TYPE_CHECKING:
+    from autograder.sandbox.weights import Trained
 from autograder.sandbox.worker import Executor, float_leaves
 
 MAX_REFUSED = 32
@@ -60,29 +63,6 @@ class Vjp:
     arg_grads: tuple[Tensor | None, ...]
     """For every float tensor among the arguments, in order."""
     parameter_grads: Mapping[str, Tensor | None]
-
-
-@dataclass(frozen=True, slots=True)
-class State:
-    """What a module on the other side holds."""
-
-    parameters: Mapping[str, Tensor]
-    buffers: Mapping[str, Tensor]
-    shared: tuple[tuple[str, ...], ...]
-    """Groups of names that are one tensor."""
-    frozen: tuple[str, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Trained:
-    """What a training run on the other side returned."""
-
-    state: Mapping[str, Tensor]
-    losses: Any
-    attached: bool
-    """Whether a returned loss still held its graph."""
-    buffers: frozenset[str] = frozenset()
-    """Names in `state` that are no parameters."""
 
 
 Call = tuple[str, tuple[tuple[int, ...], ...]]
@@ -248,40 +228,6 @@ def handle_session(handle: Remote) -> Session:
     return handle._session
 
 
-def read_state(handle: Remote) -> State:
-    """Return parameters, buffers and sharing of a module on the other side."""
-    return _state(handle._session.ask("state", module=handle))
-
-
-def train(
-    model: Remote, fit: str, batches: Sequence[Any], optimizer: tuple[str, Mapping[str, Any]], kwargs: Mapping[str, Any]
-) -> Trained:
-    """Run the student's training loop `fit` on `model`; only weights and losses come back."""
-    name, settings = optimizer
-    document = model._session.ask(
-        "train", model=model, fit=fit, batches=list(batches), optimizer=(name, dict(settings)), kwargs=dict(kwargs)
-    )
-    state = _state(document)
-    return Trained(
-        {**state.buffers, **state.parameters},
-        document.get("losses"),
-        document.get("losses_attached") is True,
-        frozenset(state.buffers.keys() - state.parameters.keys()),
-    )
-
-
-def _state(document: Mapping[str, Any]) -> State:
-    parameters, buffers = document.get("parameters"), document.get("buffers")
-    if not isinstance(parameters, dict) or not isinstance(buffers, dict):
-        raise WireError("a state that is no dict of tensors")
-    return State(
-        {words(name): _tensor(value) for name, value in parameters.items()},
-        {words(name): _tensor(value) for name, value in buffers.items() if isinstance(value, Tensor)},
-        tuple(tuple(words(name) for name in group) for group in document.get("shared") or ()),
-        tuple(words(name) for name in document.get("frozen") or ()),
-    )
-
-
 def _shapes(values: Sequence[object]) -> Iterator[tuple[int, ...]]:
     for value in values:
         if isinstance(value, Tensor):
@@ -290,11 +236,12 @@ def _shapes(values: Sequence[object]) -> Iterator[tuple[int, ...]]:
             yield from _shapes(value)
 
 
-def _tensor(value: object) -> Tensor:
+def plain_tensor(value: object) -> Tensor:
+    """Return `value`; raises WireError where it is no tensor."""
     if not isinstance(value, Tensor):
         raise WireError("a parameter that is no plain tensor")
     return value
 
 
 def _tensor_or_none(value: object) -> Tensor | None:
-    return None if value is None else _tensor(value)
+    return None if value is None else plain_tensor(value)

@@ -208,17 +208,24 @@ class Executor:
         model: nn.Module,
         fit: str,
         batches: list[Any],
-        optimizer: tuple[str, dict[str, Any]],
+        optimizer: tuple[str, dict[str, Any]] | torch.optim.Optimizer,
         kwargs: dict[str, Any],
+        keep: bool = False,
     ) -> dict[str, Any]:
-        """Run the student's training loop; only weights and losses come back."""
-        kind, settings = optimizer
-        trainable = {name: parameter for name, parameter in model.named_parameters() if parameter.requires_grad}
-        steps = getattr(torch.optim, kind)(list(trainable.values()), **settings)
-        watch(steps, trainable.items())
+        """Run the student's training loop; only weights and losses come back, and a handle of a kept optimizer."""
+        steps = _optimizer(model, *optimizer) if isinstance(optimizer, tuple) else optimizer
         losses = getattr(self._module, fit)(model, batches, steps, **kwargs)
         attached = any(leaf.requires_grad for leaf in float_leaves(losses))
-        return {**self._state(model), "losses": losses, "losses_attached": attached}
+        kept = {"optimizer": wire.Staying(steps)} if keep else {}
+        return {**self._state(model), "losses": losses, "losses_attached": attached, **kept}
+
+
+def _optimizer(model: nn.Module, kind: str, settings: Mapping[str, Any]) -> torch.optim.Optimizer:
+    """A new optimizer of what can be trained, which ends a training that is lost."""
+    trainable = {name: parameter for name, parameter in model.named_parameters() if parameter.requires_grad}
+    steps: torch.optim.Optimizer = getattr(torch.optim, kind)(list(trainable.values()), **settings)
+    watch(steps, trainable.items())
+    return steps
 
 
 def _fits(output: Tensor, cotangent: Tensor) -> bool:

@@ -21,7 +21,8 @@ from autograder.course.problems import Problem
 from autograder.pipeline import Job
 from autograder.records import Assignment, CheckResult, Outcome, Picture
 from autograder.sandbox.loading import import_apart
-from autograder.sandbox.remote import LocalTransport, Session, Trained, read_state
+from autograder.sandbox.remote import LocalTransport, Session
+from autograder.sandbox.weights import Trained, read_state
 from autograder.sandbox.worker import Executor
 
 torch.set_num_threads(1)

@@ -15,7 +15,7 @@ from torch import Tensor
 from autograder.checks import CheckFailure, Draw, builtin, learned, load, three_steps, train
 from autograder.checks.draw import HOME_SECRET, derive_key
 from autograder.checks.exceptions import finding_of_exception
-from autograder.checks.training import MAX_LOSSES
+from autograder.checks.training import MAX_LOSSES, Until
 from autograder.records import Finding
 from autograder.sandbox.faults import StudentError
 from autograder.sandbox.remote import LocalTransport, Remote, Session, handle_session
@@ -403,3 +403,65 @@ def test_a_lost_training_is_told_in_words_of_ours() -> None:
     assert "step 20" not in finding.message + finding.hint
     assert finding.where == "rnn.py, line 7, in fit"
     assert "step 20" in finding.detail
+
+
+DOUBLED: dict[str, Any] = {
+    "args": (),
+    "weights": {"layer.weight": torch.zeros(1, 1), "layer.bias": torch.zeros(1)},
+    "batches": [(torch.tensor([[x]]), torch.tensor([[2 * x]])) for x in (1.0, 0.5, 2.0, 0.1, 1.5, 0.7)],
+    "optimizer": ("Adam", {"lr": 0.1}),
+    "fit": "fit_doubler",
+}
+"""Arguments of a training whose optimizer remembers its steps."""
+
+
+def until(enough: float, after: tuple[int, ...] = (2, 4)) -> Until:
+    """Until the weight is near to 2."""
+    return Until(lambda trained: (trained.state["layer.weight"] - 2).abs().squeeze(), enough, after)
+
+
+def test_a_training_that_has_learned_enough_ends(module_of: ModuleOf) -> None:
+    """After the first look that sees it, and not before."""
+    for enough, steps in ((5.0, 2), (1.7, 4), (0.1, 6)):
+        student = side(module_of(FIT))
+        trained = train(student, "Doubler", **DOUBLED, until=until(enough))
+        assert len(handle_session(student).curve) == steps
+        assert trained.score == pytest.approx(2 - float(trained.state["layer.weight"]))
+        assert (trained.score <= enough) == (enough > 1)
+        assert handle_session(student).trained is trained
+
+
+@pytest.mark.parametrize("after", [(), (1,), (2, 4), (3, 6, 9)])
+def test_stretches_take_the_very_steps_of_one_go(module_of: ModuleOf, after: tuple[int, ...]) -> None:
+    """Where nothing ends it, a training is what it is without looks, to the last digit: its optimizer goes on."""
+    whole = train(side(module_of(FIT)), "Doubler", **DOUBLED)
+    student = side(module_of(FIT))
+    pieces = train(student, "Doubler", **DOUBLED, until=until(0.0, after))
+    assert all(torch.equal(pieces.state[name], value) for name, value in whole.state.items())
+    assert handle_session(student).curve == tuple(whole.losses)
+
+
+def test_a_list_for_the_batches_comes_in_stretches_too(module_of: ModuleOf) -> None:
+    """Each call has the entries of its own batches."""
+    signature = "def fit_doubler(model, batches, optimizer"
+    rated = edited(signature, signature + ", rates, kept", DOUBLER)
+    source = rated.replace(
+        "    for x, y in batches:", "    assert len(batches) == len(rates) and len(kept) == 3\n    for x, y in batches:"
+    )
+    student = side(module_of(source))
+    train(student, "Doubler", **DOUBLED, fit_kwargs={"rates": [0.1] * 6, "kept": [1, 2, 3]}, until=until(0.0))
+    assert len(handle_session(student).curve) == 6
+
+
+def test_who_gives_no_optimizer_back_ends_there(module_of: ModuleOf) -> None:
+    """A worker in a submission's hands may answer anything: without an optimizer there is nothing to go on with."""
+    student = side(module_of(FIT))
+    session = handle_session(student)
+    asked = session.ask
+
+    def silent(operation: str, **payload: object) -> dict[str, Any]:
+        return {name: value for name, value in asked(operation, **payload).items() if name != "optimizer"}
+
+    session.ask = silent  # type: ignore[method-assign]
+    trained = train(student, "Doubler", **DOUBLED, until=until(0.0))
+    assert (len(session.curve), trained.score > 1) == (2, True)

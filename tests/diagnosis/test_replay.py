@@ -20,7 +20,8 @@ from autograder.checks.known_answers import KnownAnswers
 from autograder.diagnosis import replay, shelf
 from autograder.diagnosis.agree import Stayed, Terms, agreement
 from autograder.diagnosis.replay import MAX_STEPS, Player, distances, read
-from autograder.sandbox.remote import Exchange, LocalTransport, Session, train
+from autograder.sandbox.remote import Exchange, LocalTransport, Session
+from autograder.sandbox.weights import train
 from autograder.sandbox.worker import Executor
 
 ModuleOf = Callable[[str], tuple[ModuleType, Path]]

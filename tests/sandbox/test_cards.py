@@ -212,7 +212,7 @@ def test_a_real_device_opens_whatever_is_banned(sandboxes: Any) -> None:
 def test_a_submission_computes_on_a_real_device(sandboxes: Any) -> None:
     """Forward, backward and training there, confined with all layers; a tensor that was left behind names its line."""
     from autograder.sandbox.faults import StudentError
-    from autograder.sandbox.remote import train
+    from autograder.sandbox.weights import train
 
     layers = cards.usable_layers(sandboxes.layers, os.geteuid())
     limits = Limits(cpu_s=60, memory_mb=1024, output_kb=64, scratch_mb=16)

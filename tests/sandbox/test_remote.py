@@ -15,7 +15,8 @@ from autograder.errors import WireError
 from autograder.records import Outcome
 from autograder.sandbox import wire
 from autograder.sandbox.faults import ChildEnded, StudentError, student_fault
-from autograder.sandbox.remote import Exchange, LocalTransport, Remote, Session, handle_session, read_state, train
+from autograder.sandbox.remote import Exchange, LocalTransport, Remote, Session, handle_session
+from autograder.sandbox.weights import read_state, train
 from autograder.sandbox.worker import Executor
 
 torch.set_num_threads(1)

@@ -18,7 +18,8 @@ from autograder.sandbox import wire
 from autograder.sandbox.described import describe
 from autograder.sandbox.faults import CannotCross, StudentError
 from autograder.sandbox.loading import import_apart
-from autograder.sandbox.remote import LocalTransport, Remote, Session, read_state, train
+from autograder.sandbox.remote import LocalTransport, Remote, Session
+from autograder.sandbox.weights import read_state, train
 from autograder.sandbox.worker import Executor, load_weights
 
 torch.set_num_threads(1)
