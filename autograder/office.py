@@ -235,7 +235,8 @@ def review(
 
     author = author_of(who, datetime.now(UTC), root)
     sitting = Review(root, assignments, author, lambda: datetime.now(UTC), page, formgrader)
-    click.echo(f"{sitting.run()} decisions written to {root / 'marks.jsonl'}")
+    made = sitting.run()
+    click.echo(f"{made} decision{'' if made == 1 else 's'} written to {root / 'marks.jsonl'}")
 
 
 @click.command()

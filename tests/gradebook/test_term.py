@@ -207,6 +207,9 @@ def test_a_term_agrees_with_its_spreadsheet(typed: Type, term: Path, lent: None)
     assert typed("answer", "1", "Half the points of the cell.", "--who", "lee").exit_code == 0
     assert typed("mark", "t2", "s39", "--extra", "2", "--why", "found a typo", "--who", "lee").exit_code == 0
 
+    assert marks(typed)["s13"]["marks"][0]["state"] == "not graded", "a document was handed in"
+    assert typed("mark", "t1", "s13", "--points", "0", "--why", "it is a document", "--who", "lee").exit_code == 0
+
     found = marks(typed)
     assert set(found) == {row["student"] for row in ROWS} | {"Nobody Known 1"}
     assert_as_in_the_spreadsheet(found)
