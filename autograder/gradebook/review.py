@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -95,7 +96,13 @@ class Review:
         return open_book(self.root)
 
     def _say(self, words: str, most: int = 600) -> None:
-        self.console.print(escape(shown(words, most)), soft_wrap=True)
+        self.console.print(escape(shown(words, most)), soft_wrap=not self.console.is_terminal)  # there: by whole words
+
+    def _list(self, things: Sequence[str]) -> None:
+        """Print things on as many lines as they need, none of them on two."""
+        whole = "  ".join(each.replace(" ", "\0") for each in things)
+        for line in textwrap.wrap(whole, self.console.width, break_long_words=False, break_on_hyphens=False):
+            self._say(line.replace("\0", " "))
 
     def _show(self, book: Book, item: Item, number: int, count: int) -> None:
         self.console.rule(escape(shown(f"{number} of {count}: {WORDS[item.why]}", 80)))
@@ -122,14 +129,14 @@ class Review:
 
     def _key(self, item: Item) -> str:
         offered = [key for key in KEYS if key != "w" or item.request]
-        self._say("  ".join(f"[{key}] {KEYS[key].partition(',')[0]}" for key in offered))
+        self._list([f"[{key}] {KEYS[key].partition(',')[0]}" for key in offered])
         while True:
             key = click.getchar().lower()
             if key in {"\x03", "\x04"}:
                 raise click.Abort
             if key in offered:
                 return key
-            self._say("  ".join(f"{key}: {KEYS[key]}" for key in offered))
+            self._list([f"{key}: {KEYS[key]}" for key in offered])
 
     def _act(self, key: str, item: Item) -> None:
         try:
