@@ -25,7 +25,7 @@ class SubmissionError(UsageError):
     """A submission cannot be read; the message is for the student."""
 
 
-class ReleaseError(AutograderError):
+class ReleaseError(UsageError):
     """A release would be stale, broken, or leak a solution."""
 
 

@@ -16,7 +16,6 @@ import torch
 
 from autograder import ENGINE, __version__
 from autograder.checks.bench import Bench, Transcript
-from autograder.checks.case import waited
 from autograder.checks.earlier import (
     NOTHING_EARLIER,
     EarlierWork,
@@ -160,7 +159,7 @@ class Pipeline:
         def report(result: CheckResult) -> None:
             result = _in_cells(result, job.submission)
             results[result.id] = result
-            if job.alone or not waited(result):
+            if job.alone or not result.waited:
                 kept.keep(self._by_id[result.id], result)
 
         def transcribe(transcript: Transcript) -> None:
@@ -175,7 +174,7 @@ class Pipeline:
                     return self._measured(job, wanted, without)
                 failed = [_in_cells(each, job.submission) for each in all_fail(bench, error)]
                 results |= {each.id: each for each in failed}
-                if job.alone or not waited(failed[0]):
+                if job.alone or not failed[0].waited:
                     kept.keep_import(failed[0])
             else:
                 self._checks().run(bench, ahead)

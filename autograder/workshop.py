@@ -20,6 +20,7 @@ from autograder.sandbox import loading
 from autograder.sandbox.devices import CPU, CUDA
 from autograder.sandbox.host import ZygoteProcess
 from autograder.sandbox.order import EarlierModule, Order
+from autograder.sandbox.pace import slowness
 from autograder.sandbox.patience import Patience
 from autograder.sandbox.remote import LocalTransport, Session
 from autograder.sandbox.seed import Seed
@@ -101,6 +102,8 @@ class Workshop:
     _zygotes: dict[str, ZygoteProcess] = field(default_factory=dict)
     """Device -> its zygote, once it has started; one for all workshops that share it."""
     _reference: ModuleType | None = None
+    _pace: float = 0.0
+    """How much slower than usual this machine is, once that was measured: limits of CPU time are longer there."""
     _answers: KnownAnswers = field(default_factory=KnownAnswers)
     _made_once: MadeOnce = field(default_factory=MadeOnce)
     _illustrations: Illustrations = field(init=False)
@@ -156,7 +159,9 @@ class Workshop:
 
     def _open(self, submission: Submission, wish: Wish, work: EarlierWork, patience: Patience) -> Sandboxed:
         limits = self.assignment.limits
-        cpu_s = (wish.check.trains_cpu_s or limits.cpu_s) * SLOWER.get(wish.device, 1) + OPENING_S.get(wish.device, 0)
+        self._pace = self._pace or slowness()
+        cpu_s = (wish.check.trains_cpu_s or limits.cpu_s) * self._pace
+        cpu_s = cpu_s * SLOWER.get(wish.device, 1) + OPENING_S.get(wish.device, 0)
         child = self.zygote(wish.device).fork(self._order(submission, wish, work), limits, cpu_s)
         child.be_awaited(patience)
         try:

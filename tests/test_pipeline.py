@@ -18,7 +18,6 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from autograder.checks.bench import Used
-from autograder.checks.case import waited
 from autograder.errors import SandboxError
 from autograder.ledger import Ledger, measurement_key
 from autograder.pipeline import Job, Pipeline, Settings
@@ -521,7 +520,7 @@ def test_a_child_that_only_waited_is_believed_when_it_was_alone(
     grade = desk.grade(submission)
     by_id = {result.id: result for result in grade.results}
     assert outcomes(grade)["test_rnn_cell"] == "timed_out"
-    assert {id_ for id_, result in by_id.items() if waited(result)} == {
+    assert {id_ for id_, result in by_id.items() if result.waited} == {
         "test_rnn_cell",
         "test_rnn_cell_repeats",
         "test_run",
@@ -535,7 +534,7 @@ def test_a_child_that_only_waited_is_believed_when_it_was_alone(
         "test_run": "passed",
         "test_fit": "passed",
     }
-    assert not any(waited(result) for result in alone.results)
+    assert not any(result.waited for result in alone.results)
     assert stored(desk.ledger) == 4  # what was not run was not measured
 
 
@@ -546,7 +545,7 @@ def test_a_file_that_waits_when_imported_is_believed_when_it_was_alone(
     monkeypatch.setattr(transport, "LEAST_WALL_S", 1.0)
     monkeypatch.setattr(transport, "WALL_FACTOR", 1)
     submission = hand_in("import threading\nthreading.Event().wait()\n")
-    assert all(waited(result) for result in desk.grade(submission).results)
+    assert all(result.waited for result in desk.grade(submission).results)
     assert stored(desk.ledger) == 0
     alone = desk.pipeline().grade(Job(submission, SECRET, alone=True))
     assert {result.finding.kind for result in alone.results if result.finding} == {"loading"}

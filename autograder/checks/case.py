@@ -294,8 +294,3 @@ def _drawn(cause: BaseException) -> tuple[Picture, ...]:
 
 LONGEST = 20_000
 """Characters of a finding's text: an answer of megabytes of text must not fill the ledger."""
-
-
-def waited(result: CheckResult) -> bool:
-    """Whether the wall clock ended it: to be measured again alone before it counts."""
-    return result.waited

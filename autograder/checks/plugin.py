@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from autograder.checks.bench import Bench
-from autograder.checks.case import CheckRun, waited
+from autograder.checks.case import CheckRun
 from autograder.course.needs import in_order_of_needs
 from autograder.errors import UsageError
 from autograder.marks import CHECK_FILES
@@ -196,7 +196,7 @@ def meet_needs(
 
 def is_unsettled(result: CheckResult) -> bool:
     """Whether a result may still change without the submission: the grader failed, or a child only waited."""
-    return result.outcome is Outcome.GRADER_ERROR or waited(result)
+    return result.outcome is Outcome.GRADER_ERROR or result.waited
 
 
 def as_open_as(needed: CheckResult, check: Check) -> CheckResult:

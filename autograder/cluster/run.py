@@ -7,7 +7,6 @@ from contextlib import closing
 from pathlib import Path
 
 from autograder.before import Before, Entries
-from autograder.checks.case import waited
 from autograder.cluster.client import Cluster
 from autograder.cluster.crew import Crew
 from autograder.cluster.order import Answer
@@ -70,7 +69,7 @@ class Writer:
                     self._ledger.take(name, content)
             except ValueError as error:
                 raise LedgerError(f"a worker's answer about {job.submission.student} is no grade: {error}") from error
-            if not job.alone and any(waited(result) for result in graded.results):
+            if not job.alone and any(result.waited for result in graded.results):
                 return True
             self._done(job, graded)
         self._kept.pop(_of(job), None)
