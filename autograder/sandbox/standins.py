@@ -36,6 +36,7 @@ from autograder.sandbox.bert_standins import BERT_STAND_INS
 from autograder.sandbox.calls import recorded
 from autograder.sandbox.forms import ANSWERING, in_form_of
 from autograder.sandbox.order import EarlierModule
+from autograder.sandbox.places import put_in_places
 from autograder.sandbox.seq2seq_standins import SEQ2SEQ_STAND_INS
 from autograder.sandbox.transformer_standins import TRANSFORMER_STAND_INS
 from autograder.sandbox.vit_standins import VIT_STAND_INS
@@ -114,20 +115,7 @@ def set_stand_in(module: ModuleType, name: str, bans: Bans) -> None:
     stand_in = in_form_of(theirs, stand_in)
     setattr(module, name, stand_in)
     if theirs is not None:
-        _put_in_tables(module, theirs, stand_in)
-
-
-def _put_in_tables(module: ModuleType, theirs: object, stand_in: Callable[..., Any]) -> None:
-    """Put a stand-in where the module's own tables name the part, too: `LAYERS = {"lstm": LSTM}`, `Cell = LSTMCell`."""
-    for name, value in list(vars(module).items()):
-        if value is theirs:
-            setattr(module, name, stand_in)
-        elif type(value) is dict:
-            value.update({key: stand_in for key, item in value.items() if item is theirs})
-        elif type(value) is list:
-            value[:] = [stand_in if item is theirs else item for item in value]
-        elif type(value) is tuple and any(item is theirs for item in value):
-            setattr(module, name, tuple(stand_in if item is theirs else item for item in value))
+        put_in_places(module, theirs, stand_in)
 
 
 def _with_bans_off(stand_in: Callable[..., Any], name: str, bans: Bans) -> Callable[..., Any]:
