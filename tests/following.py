@@ -22,7 +22,6 @@ from pathlib import Path
 os.environ["OMP_NUM_THREADS"] = "1"
 
 from autograder.audit import audit_secret
-from autograder.checks.case import waited
 from autograder.checks.earlier import decisive
 from autograder.course import load_assignment
 from autograder.desk import Desk
@@ -139,7 +138,7 @@ def cost(pipeline: Pipeline, slip: Slip, *, trainings: bool = False) -> Cost:
     untried = frozenset() if trainings else long
     submission = as_submission(assignment, f"slip.{slip.mistake}", slip.files)
     grade = pipeline.grade(Job(submission, audit_secret(0), untried=untried))
-    if any(map(waited, grade.results)):  # neighbours can make a child wait: once more, and believed
+    if any(result.waited for result in grade.results):  # neighbours can make a child wait: once more, and believed
         grade = pipeline.grade(Job(submission, audit_secret(0), alone=True, untried=untried))
     own: set[str] = set()
     if not slip.of:
