@@ -151,18 +151,25 @@ def test_attention_empty_rows(student, reference, draw):
 @points(1)
 @needs("test_attention_with_mask")
 @hint(
-    "Could a real score ever be smaller than the number that you put in place of a hidden one? exp(1000) is infinite."
+    "Could a real score ever be smaller than the number that you put in place of a hidden one? exp(1000) is infinite,"
+    " and exp(-1000) is 0: what is a weight divided by?"
 )
 @pytest.mark.parametrize("shift", [-256.0, 256.0])
 def test_attention_extremes(student, reference, draw, shift):
     """Hidden keys get no weight however large or small the scores are, and nothing overflows."""
+    fns = (student.scaled_dot_product_attention, reference.scaled_dot_product_attention)
     # Quarters, so that these scores are exact in float32, too, in whatever order they are computed.
     q, k = (draw.ints(2, length, 4, low=-8, high=9).to(draw(1)) / 4 for length in (5, 7))
     v = draw(2, 7, 6)
     q[..., 0], k[..., 0] = 128.0, shift  # all scores move by 64 * shift, and the weights stay as they were
     mask = draw.uniform(5, 7) < 0.5
     mask[:, 2], mask[:, 3] = True, False
-    same(student.scaled_dot_product_attention(q, k, v, mask), reference.scaled_dot_product_attention(q, k, v, mask))
+    same(*(fn(q, k, v, mask) for fn in fns))
+    apart, far = q.clone(), k.clone()
+    apart[:, ::2, 0] *= -1
+    same(*(fn(apart, k, v) for fn in fns), what="where one query's scores are large and another's small")
+    far[:, 3, 0] *= -1
+    same(*(fn(q, far, v, mask) for fn in fns), what="where a hidden score is far from the others")
 
 
 @points(2)
@@ -371,14 +378,19 @@ def test_transformer_parameters(student, reference, draw, norm_first):
     """A new `Transformer` has the parameters of the handout, each once, and passes its options on."""
     model, ours = (side.Transformer(*SIZES, norm_first=norm_first) for side in (student, reference))
     found, due = ({name: list(p.shape) for name, p in state(side).items()} for side in (model, ours))
-    alike = student.Transformer(9, *SIZES[1:], norm_first=norm_first)  # two vocabularies of one size are two, too
+    # Two vocabularies of one size are two, too: twins have random weights, another one for each name.
+    alike, ours = twins(student, reference, "Transformer", 9, *SIZES[1:], norm_first=norm_first, draw=draw)
     for each in (model, alike):
         check_that(not sharing(each, due), "parts share parameters: only tie=True may", kind="structure")
+    src, tgt = draw.ints(2, 6, low=1, high=9), draw.ints(2, 4, low=1, high=9)
+    same(alike(src, tgt), ours(src, tgt), what="with two vocabularies of one size")
     again = {name for group in sharing(model) for name in group if not due.keys().isdisjoint(group)} - due.keys()
     same({name: shape for name, shape in found.items() if name not in again}, due)  # second names of their own are fine
+    same(model.d_model.fetch(), SIZES[2], what="d_model")
     theirs, ours = twins(student, reference, "Transformer", *SIZES, norm_first=norm_first, max_len=140, draw=draw)
-    src, tgt = draw.ints(1, 140, low=1, high=11), draw.ints(1, 131, low=1, high=9)
-    same(theirs(src, tgt), ours(src, tgt))
+    for read, written in ((5, 1), (140, 131), (3, 4)):
+        src, tgt = draw.ints(1, read, low=1, high=11), draw.ints(1, written, low=1, high=9)
+        same(theirs(src, tgt), ours(src, tgt), what=f"logits of {read} and {written} ids")
 
 
 @points(3)
@@ -424,13 +436,15 @@ def test_transformer_looks_back(student, draw, mode):
 @needs("test_transformer")
 @hint("Tied means one parameter under two names: what one use of it learns, the other one has.")
 def test_transformer_tied(student, reference, draw):
-    """With tie=True the last layer's matrix is the target embedding's."""
-    theirs, ours = twins(student, reference, "Transformer", *SIZES, tie=True, draw=draw)
-    pair = {"out.weight", "tgt_embedding.embedding.weight"}
-    groups = {frozenset(group) for group in sharing(theirs, state(ours))}
-    check_that(groups == {frozenset(pair)}, "the two matrices are not one")
-    src, tgt = draw.ints(3, 7, low=1, high=11), draw.ints(3, 5, low=1, high=9)
-    same_gradients(theirs, ours, src, tgt, draw=draw, names=["src", "tgt"])
+    """With tie=True the last layer's matrix is the target embedding's, and nothing else is shared."""
+    pair = frozenset({"out.weight", "tgt_embedding.embedding.weight"})
+    for src_vocab in (SIZES[0], SIZES[1]):  # the second time, both vocabularies are equally large
+        theirs, ours = twins(student, reference, "Transformer", src_vocab, *SIZES[1:], tie=True, draw=draw)
+        groups = {frozenset(group) for group in sharing(theirs, state(ours))}
+        check_that(any(pair <= group for group in groups), "the two matrices are not one")
+        check_that(groups == {pair}, "more is shared than these two matrices", kind="structure")
+        src, tgt = draw.ints(3, 7, low=1, high=9), draw.ints(3, 5, low=1, high=9)
+        same_gradients(theirs, ours, src, tgt, draw=draw, names=["src", "tgt"])
 
 
 @points(1)
@@ -460,7 +474,10 @@ def test_transformer_gradients(student, reference, draw, norm_first):
 
 @points(2)
 @needs("test_sequence_loss")
-@hint("pad may be any id. Padding counts neither above nor below the line. exp(1000) is infinite, log_softmax is not.")
+@hint(
+    "pad may be any id. Padding counts neither above nor below the line. exp(1000) is infinite, log_softmax is not."
+    " And whose are the targets?"
+)
 @pytest.mark.parametrize("pad", [0, 4, 6])
 @pytest.mark.parametrize("size", [1.0, 1000.0])
 def test_sequence_loss_padding(student, reference, draw, pad, size):
@@ -470,6 +487,7 @@ def test_sequence_loss_padding(student, reference, draw, pad, size):
     targets[2, 0] = (pad + 1) % 7  # at least one real target
     names = ["logits", "targets", "pad"]
     same_gradients(student.sequence_loss, reference.sequence_loss, logits, targets, pad, draw=draw, names=names)
+    inputs_unmodified(student.sequence_loss, logits, targets, pad)
 
 
 @points(0)
@@ -553,14 +571,20 @@ def test_greedy_decode_ends(student, reference, draw, hidden, alike):
 
 @points(1)
 @needs("test_greedy_decode")
-@hint("A model in training mode drops. Who switches it to evaluation mode before it translates?")
+@hint(
+    "A model in training mode drops. Who switches it to evaluation mode before it translates? And it may be another"
+    " model than yours: model(src, tgt), eval() and train() are all that it has."
+)
 def test_greedy_decode_without_dropout(student, reference, draw):
     """`greedy_decode` translates in evaluation mode and without a graph, whatever mode the model comes in."""
     models = lively(student, reference, draw, dropout=0.5)
     src = draw.ints(6, 7, low=1, high=11)
+    other = builtin(student, "torch.optim.swa_utils.AveragedModel", models.student)  # a module with a copy in it
+    due = reference.greedy_decode(models.reference, src, 5, 99, 5)
     models.student.train()
-    got = student.greedy_decode(models.student, src, 5, 99, 5)
-    same(got, reference.greedy_decode(models.reference, src, 5, 99, 5))
+    other.train()
+    same(student.greedy_decode(models.student, src, 5, 99, 5), due)
+    same(student.greedy_decode(other, src, 5, 99, 5), due, what="ids of a model that is of another class")
 
 
 def sentence_batches(draw: Draw, sizes: Iterable[tuple[int, int, int]], pad: int) -> list[tuple[Tensor, Tensor]]:
@@ -597,14 +621,20 @@ def test_fit_three_steps(student, reference, draw, pad):
     weights["out.weight"] *= 20.0  # long gradients, so that nobody clips them unseen
     batches = sentence_batches(draw, [(3, 5, 4), (4, 7, 6), (2, 4, 7)], pad)
     build = transformer(weights, pad=pad)
-    three_steps(student, reference, build, batches, optimizer=("SGD", {"lr": 0.3}), fit_kwargs={"pad": pad})
-    dropping = student.Transformer(*SIZES, pad=pad, dropout=0.5)
-    dropping.eval()
-    optimizer = builtin(student, "torch.optim.SGD", dropping.parameters(), lr=0.0)
-    losses = student.fit(
-        dropping, batches[:1] * 3, optimizer, pad
-    )  # nothing is learned: only dropout makes a difference
-    trained = len({float(loss) for loss in losses}) > 1 or dropping.training.fetch() is True
+    settings = {"lr": 0.1, "momentum": 0.8, "weight_decay": 0.1}  # steps that only the optimizer itself can take
+    three_steps(student, reference, build, batches, optimizer=("SGD", settings), fit_kwargs={"pad": pad})
+    dropping, ours = twins(student, reference, "Transformer", *SIZES, pad=pad, dropout=ALL_DROPPED, draw=draw)
+    src, tgt = batches[0]
+    calm = float(reference.sequence_loss(ours(src, tgt[:, :-1]), tgt[:, 1:], pad))
+    ours.train()  # another loss, and the same every time: nothing is left of what can be dropped
+    due = float(reference.sequence_loss(ours(src, tgt[:, :-1]), tgt[:, 1:], pad))
+    losses = []
+    for arrives in (dropping.train, dropping.eval):
+        arrives()
+        optimizer = builtin(student, "torch.optim.SGD", dropping.parameters(), lr=0.0)  # so that nothing is learned
+        losses += [float(loss) for loss in student.fit(dropping, batches[:1] * 3, optimizer, pad)]
+    same(len(losses), 6, what="how many losses")
+    trained = all(abs(loss - due) < abs(loss - calm) for loss in losses)
     check_that(trained, "the model is trained in evaluation mode, without its dropout", kind="training")
 
 
