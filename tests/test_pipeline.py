@@ -349,7 +349,7 @@ NOT_IMPORTABLE = {
     "leaving": ("import sys\nsys.exit(0)\n", "SystemExit", "tiny.py, line 2"),
     "ending the process": ("import os\nos._exit(0)\n", "exit code 0", ""),
     "a crash": ("import ctypes\nctypes.string_at(0)\n", "SIGSEGV", ""),
-    "an endless loop": ("while True:\n    pass\n", "more than 1 s of CPU time", ""),
+    "an endless loop": ("while True:\n    pass\n", " s of CPU time", ""),
     "too much memory": ("x = bytearray(10**11)\n", "memory", ""),
     "a banned operator": ("import torch\ntorch.rnn_tanh_cell(*[torch.ones(1, 1)] * 6)\n", "is not allowed", "line 2"),
     "bytes to the judge": ("import os\nos.write(3, b'\\xff' * 64)\n", "larger than may cross", ""),
