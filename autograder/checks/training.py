@@ -91,8 +91,8 @@ def _in_stretches(
     stops = (*(number for number in until.after if number < len(batches)), len(batches))
     for start, stop in zip((0, *stops), stops, strict=False):
         kwargs = {name: _cut(value, len(batches), start, stop) for name, value in fit_kwargs.items()}
-        trained = train_there(module, fit, batches[start:stop], steps, kwargs, keep=stop < len(batches))
-        session.curve = curve = curve + _curve(trained.losses)
+        trained = _run(module, fit, batches[start:stop], steps, kwargs, keep=stop < len(batches))
+        session.curve = curve = curve + session.curve
         trained = session.trained = replace(trained, score=float(until.score(trained)))
         if trained.score <= until.enough or trained.optimizer is None:
             break
@@ -167,9 +167,15 @@ def _alike(got: Tensor | None, expected: Tensor) -> bool:
 
 
 def _run(
-    module: Remote, fit: str, batches: Sequence[Any], optimizer: Optimizer, fit_kwargs: Mapping[str, Any] | None
+    module: Remote,
+    fit: str,
+    batches: Sequence[Any],
+    optimizer: Optimizer | Remote,
+    fit_kwargs: Mapping[str, Any] | None,
+    *,
+    keep: bool = False,
 ) -> Trained:
-    trained = train_there(module, fit, batches, optimizer, fit_kwargs or {})
+    trained = train_there(module, fit, batches, optimizer, fit_kwargs or {}, keep=keep)
     session = handle_session(module)
     session.curve, session.trained = _curve(trained.losses), trained
     return trained
