@@ -13,6 +13,7 @@ from autograder.checks.earlier import NOTHING_EARLIER, EarlierWork
 from autograder.checks.home import AtHome, load_dataset
 from autograder.checks.illustrations import Illustrations
 from autograder.checks.known_answers import KnownAnswers
+from autograder.checks.known_passes import KnownPasses
 from autograder.checks.shared import Shared
 from autograder.errors import SandboxError
 from autograder.records import Assignment, Check, CheckResult, Submission
@@ -105,6 +106,7 @@ class Workshop:
     _pace: float = 0.0
     """How much slower than usual this machine is, once that was measured: limits of CPU time are longer there."""
     _answers: KnownAnswers = field(default_factory=KnownAnswers)
+    _passes: KnownPasses = field(default_factory=KnownPasses)
     _made_once: MadeOnce = field(default_factory=MadeOnce)
     _illustrations: Illustrations = field(init=False)
     _code: dict[tuple[str, tuple[EarlierModule, ...]], bytes] = field(default_factory=dict)
@@ -132,6 +134,7 @@ class Workshop:
             known=known,
             earlier=lambda: work.parts,
             answers=self._answers,
+            passes=self._passes,
             made_once=self._made_once,
             dataset=load_dataset,
             illustrations=self._illustrations,

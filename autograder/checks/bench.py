@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from autograder.checks.draw import MadeOnce, derive_key
 from autograder.checks.illustrations import Illustrations
 from autograder.checks.known_answers import KnownAnswers
+from autograder.checks.known_passes import KnownPasses
 from autograder.checks.precision import FLOAT64, Precision
 from autograder.records import Assignment, Check, CheckResult, EarlierPart
 from autograder.sandbox.remote import Exchange, Session
@@ -21,6 +22,12 @@ class Used:
     cpu_s: float = 0.0
     stdout: str = ""
     stderr: str = ""
+
+
+def together(parts: Sequence[Used]) -> Used:
+    """Return what several workers used, and what they printed, in their order."""
+    texts = ("".join(used.stdout for used in parts), "".join(used.stderr for used in parts))
+    return Used(sum(used.cpu_s for used in parts), *texts)
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,6 +100,8 @@ class Bench:
     """Parts of earlier assignments that are in use, the student's own or stand-ins."""
     answers: KnownAnswers | None = field(default=None, repr=False)
     """What the reference answered for other submissions; None: it computes every time."""
+    passes: KnownPasses | None = field(default=None, repr=False)
+    """What other submissions answered that passed; None: every check compares by itself."""
     made_once: MadeOnce = field(default_factory=MadeOnce, repr=False)
     """What checks made of their draws for other submissions."""
     dataset: Callable[[str], Any] | None = None

@@ -16,7 +16,7 @@ import torch
 
 from autograder.checks import operations
 from autograder.checks.answers import exchanges_of
-from autograder.checks.bench import Bench, Opened, Transcript, Used, wish_for
+from autograder.checks.bench import Bench, Opened, Transcript, Used, together, wish_for
 from autograder.checks.draw import Draw, derive_key
 from autograder.checks.exceptions import is_device_mistake
 from autograder.checks.finding import CheckFailure
@@ -81,9 +81,9 @@ class CheckRun:
         if problem and self._is_ours(problem, function, case_id):
             problem = replace(problem, outcome=Outcome.GRADER_ERROR)
         if self.problem is None:  # those of the first case that fails, else of the last one
-            self.pictures = self._declared or (_drawn(problem.cause) if problem else ()) or self.pictures
-            if problem and isinstance(problem.cause, CheckFailure):
-                self.figures |= problem.cause.figures
+            failure = problem.cause if problem and isinstance(problem.cause, CheckFailure) else None
+            self.pictures = self._declared or (failure.pictures if failure else ()) or self.pictures
+            self.figures |= failure.figures if failure else {}
         self.problem = self.problem or problem
         self._cut_off = False
         return problem
@@ -117,9 +117,9 @@ class CheckRun:
         """Close the workers and return the result."""
         self.abandon()
         if self.problem and self.problem.outcome is Outcome.FAILED:
-            sessions = tuple(self._sessions)
-            self.bench.transcribe(Transcript(self.check.id, FLOAT64.name, self._seed(), self.stand_ins, sessions))
-        check, problem = self.check, self.problem or (CUT_OFF if self._cut_off else None)
+            sessions, seed = tuple(self._sessions), wish_for(self.bench, self.check, self.stand_ins).seed
+            self.bench.transcribe(Transcript(self.check.id, FLOAT64.name, seed, self.stand_ins, sessions))
+        check, problem, used = self.check, self.problem or (CUT_OFF if self._cut_off else None), together(self._used)
         renamed = operations.renamed(self._renamed)
         return CheckResult(
             id=check.id,
@@ -130,12 +130,12 @@ class CheckRun:
             precision=self.precision.name,
             device=self.device or self.bench.device,
             stand_ins=self.stand_ins,
-            cpu_s=round(sum(used.cpu_s for used in self._used), 4),
-            wall_s=round(time.monotonic() - self._started, 4),
+            cpu_s=round(used.cpu_s, 4),
+            wall_s=self._wall_s(),
             evidence=Evidence(
                 banned_calls=self.refused,
-                stdout="".join(used.stdout for used in self._used),
-                stderr="".join(used.stderr for used in self._used),
+                stdout=used.stdout,
+                stderr=used.stderr,
                 figures=dict(self.figures),
                 curve=self.curve,
                 remarks=(*renamed, *operations.remarks(*self._operators)),
@@ -143,6 +143,16 @@ class CheckRun:
                 pictures=self.pictures + self._illustrated(),
             ),
         )
+
+    def as_before(self, result: CheckResult) -> CheckResult:
+        """Close the workers and return the result of another submission, whose answers were the same."""
+        self.abandon()
+        used = together(self._used)
+        evidence = replace(result.evidence, stdout=used.stdout, stderr=used.stderr)
+        return replace(result, cpu_s=round(used.cpu_s, 4), wall_s=self._wall_s(), evidence=evidence)
+
+    def _wall_s(self) -> float:
+        return round(time.monotonic() - self._started, 4)
 
     def _illustrated(self) -> tuple[Picture, ...]:
         """The picture that the assignment draws of this check, where the check came to an end."""
@@ -242,9 +252,6 @@ class CheckRun:
             self._opened[key] = self.bench.open_student(wish)
         return self._opened[key]
 
-    def _seed(self) -> int:
-        return wish_for(self.bench, self.check, self.stand_ins).seed
-
     def _note(self, precision: Precision, device: str) -> None:
         if opened := self._opened.get((precision.name, device)):
             self._note_refused(opened)
@@ -285,11 +292,6 @@ class CheckRun:
 def fixture_of(opened: Opened | None) -> Remote | None:
     """The proxy of what is open."""
     return opened.session.root if opened else None
-
-
-def _drawn(cause: BaseException) -> tuple[Picture, ...]:
-    """What a comparison drew of a wrong answer."""
-    return cause.pictures if isinstance(cause, CheckFailure) else ()
 
 
 LONGEST = 20_000

@@ -23,6 +23,8 @@ WALL_FACTOR = 10
 LEAST_WALL_S = 30.0
 """What a child may wait in all; with each second of CPU time that it uses it may take WALL_FACTOR more."""
 READ_AT_ONCE = 1 << 20
+READ_AT_LEAST = 1 << 16
+"""What is read of a channel if it is there: a whole answer, mostly, where its header alone would be a call more."""
 CREDENTIALS = struct.Struct("=iII")
 """What the kernel attaches to what a process sends: its number, as the receiver counts processes, and its ids."""
 PROCESS_CLOCK = 2
@@ -69,6 +71,8 @@ class Child:
     received: int = 0
     code: bytes = b""
     """What the submission's module was compiled to, if this child compiled it."""
+    _read: bytearray = field(default_factory=bytearray)
+    """What came beyond the frames that were asked for."""
     _patience: Patience = field(default_factory=Patience)
     _told: float = 0.0
     """CPU seconds that `so_far` has told."""
@@ -81,6 +85,7 @@ class Child:
             os.set_blocking(pipe, False)
         self._selector = selectors.DefaultSelector()
         self._selector.register(self.channel, selectors.EVENT_READ)
+        self._awaited = selectors.EVENT_READ
         for index, pipe in enumerate(self.pipes):
             self._selector.register(pipe, selectors.EVENT_READ, index)
         self._start_clock()
@@ -160,10 +165,9 @@ class Child:
         return length
 
     def _read_exactly(self, count: int) -> bytes:
-        buffer = bytearray()
-        while len(buffer) < count:
+        while len(self._read) < count:
             try:
-                chunk = self.channel.recv(min(count - len(buffer), READ_AT_ONCE))
+                chunk = self.channel.recv(max(READ_AT_LEAST, min(count - len(self._read), READ_AT_ONCE)))
             except BlockingIOError:
                 self._wait(selectors.EVENT_READ)
                 continue
@@ -171,12 +175,16 @@ class Child:
                 chunk = b""
             if not chunk:
                 raise self._post_mortem()
-            buffer += chunk
-        return bytes(buffer)
+            self._read += chunk
+        taken = bytes(memoryview(self._read)[:count])
+        del self._read[:count]
+        return taken
 
     def _wait(self, events: int) -> None:
         """Wait for the channel, draining what the child prints meanwhile; past the deadline the child is killed."""
-        self._selector.modify(self.channel, events)
+        if events != self._awaited:
+            self._selector.modify(self.channel, events)
+            self._awaited = events
         rest = self._deadline - time.monotonic()
         ready = self._selector.select(max(rest, 0))
         late = not ready or rest < -LEAST_WALL_S  # a child that prints without end is always ready
