@@ -54,7 +54,7 @@ def canvas(sheet: Sheet, marks: Marks) -> Filled:
 def _fill(filling: Filling, claim: Claim, row: list[str], column: int) -> None:
     before = row[column].strip()
     mark = filling.mark_of(claim)
-    if mark is None or filling.is_open(mark, claim.name):
+    if mark is None or filling.keeps(mark, claim.name):
         return
     if before == "N/A":
         filling.leave(claim.name, "it is not assigned to them in Canvas")

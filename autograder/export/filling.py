@@ -70,8 +70,8 @@ class Filling:
         self._seen.add(owner.student)
         return mark
 
-    def is_open(self, mark: Mark, name: str) -> bool:
-        """Whether there is nothing to write yet: it is not due, or it could not be graded, which is said."""
+    def keeps(self, mark: Mark, name: str) -> bool:
+        """Keep a row as it is where nothing is to be written yet: not due, or not graded, which is remarked."""
         if mark.state is State.NOT_GRADED:
             why = next((step for step in mark.calculation if step.startswith(State.NOT_GRADED)), State.NOT_GRADED)
             self.leave(name, f"{shown(why, 400)}; `autograder mark --points` settles it")

@@ -55,7 +55,7 @@ def moodle(sheet: Sheet, marks: Marks) -> Filled:
 
 def _fill(filling: Filling, claim: Claim, cells: Mapping[str, str], row: list[str], columns: _Columns) -> None:
     mark = filling.mark_of(claim)
-    if mark is None or filling.is_open(mark, claim.name):
+    if mark is None or filling.keeps(mark, claim.name):
         return
     if same_words(cells.get(words.CHANGEABLE, "")) in words.LOCKED:
         filling.leave(claim.name, "the grade is locked in Moodle")

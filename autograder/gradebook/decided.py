@@ -100,7 +100,7 @@ def scored(grade: Grade | None, by_hand: Decided) -> Scored:
         extra = Decimal(by_hand.extra.value or 0)
         points += extra
         steps.append(f"{extra:+f} by {_who(by_hand.extra)}")
-    return Scored(max(points, Decimal()), (*steps, *(f"look again: {words}" for words in attention)), tuple(attention))
+    return Scored(max(points, Decimal()), tuple(steps), tuple(attention))
 
 
 def _instead(check: str, entry: JournalEntry, grade: Grade | None, steps: list[str], attention: list[str]) -> Decimal:

@@ -11,7 +11,6 @@ OF_MARKS = (
     N_("set by {raw}: {points}"),
     N_("{raw}: {points1} instead of {points2} of {points3}, by {raw2}"),
     N_("{points} by {raw}"),
-    N_("look again: {words}"),
     N_("nothing says when it was handed in: counted as in time"),
     N_("handed in {time1}, due {time2}: in time (time: {raw})"),
     N_("handed in {time1}, due {time2}: {delay} late, within the grace of {n} min (time: {raw})"),

@@ -200,6 +200,8 @@ def test_a_ta_marks_by_hand(typed: Type, tiny_course: Path, results: Any) -> Non
     assert "look again: kim, t1_tiny: test_run gave 0 when lee set it, now 30" in " ".join(
         typed("marks").stdout.split()
     )
+    (standing,) = json.loads(typed("marks", "--json").stdout)
+    assert "look again" not in str(standing["marks"][0]["calculation"])  # it is not for students
 
 
 @pytest.mark.parametrize(
