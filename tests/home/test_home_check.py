@@ -189,6 +189,11 @@ def test_chosen_checks_bring_what_they_build_on(checked: Checked, edited: Edited
     assert report.chosen == ("RUN",)
 
 
+def test_of_chosen_checks_the_next_step_is_theirs(checked: Checked) -> None:
+    """In a stub the first gap of the file is another one."""
+    assert checked(None, "cell").next_step.startswith("Write `rnn_cell` (tiny.py, line ")
+
+
 def test_nothing_is_chosen_by_a_word_that_no_check_has(checked: Checked, edited: Edited) -> None:
     """A misspelt word is a usage error with the nearest name."""
     with pytest.raises(UsageError, match=r"dubble.*did you mean `double`"):
