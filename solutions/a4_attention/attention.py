@@ -241,10 +241,10 @@ def fit(
     """Train `model` on every batch once, in the given order; return the loss of each batch, before its step, as floats.
 
     The model may come in evaluation mode: train it in training mode. A batch is (src (B, S), lengths (B,), tgt (B, T)),
-    a target being SOS y1 .. yn EOS PAD ... `model(src, lengths, tgt_in)` returns the logits, or a tuple that begins
-    with them. The loss is `masked_ce` of what the model predicts behind each token that it reads. With `max_norm`, the
-    gradients of all parameters together are clipped to this norm before the step (torch.nn.utils.clip_grad_norm_ may
-    do it).
+    a tuple or a list, a target being SOS y1 .. yn EOS PAD ... `model(src, lengths, tgt_in)` returns the logits, or a
+    tuple that begins with them. The loss is `masked_ce` of what the model predicts behind each token that it reads.
+    With `max_norm`, the gradients of all parameters together are clipped to this norm before the step
+    (torch.nn.utils.clip_grad_norm_ may do it).
     """
     ### BEGIN SOLUTION
     model.train()
