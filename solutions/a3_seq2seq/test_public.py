@@ -232,7 +232,7 @@ def remembers(row: list[int]) -> bool:
 def ended(ids: Tensor, max_len: int) -> Tensor:
     """The ids (B, max_len) with PAD in place of an EOS that follows an EOS, and in place of columns left out."""
     again = (ids == EOS) & ((ids == EOS).cumsum(1) > 1)
-    return F.pad(ids.masked_fill(again, PAD), (0, max_len - ids.shape[1]))
+    return F.pad(ids.masked_fill(again, PAD), (0, max(0, max_len - ids.shape[1])))
 
 
 @points(3)
