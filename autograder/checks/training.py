@@ -34,7 +34,8 @@ class Until:
     """When a training has passed before its end: its weights score what no wrong program reaches, calibrated by audits.
 
     The loop is called for one stretch of batches after the other, with the same model and optimizer, and so takes the
-    very steps that it takes in one go. Nobody fails early: whoever has not learned enough trains to the end.
+    very steps that it takes in one go. Nobody fails early: whoever has not learned enough trains to the end. Whoever
+    returns other losses than one for each batch trains in one go, from the start.
     """
 
     score: Callable[[Trained], float | Tensor]
@@ -68,13 +69,21 @@ def train(
     """
     session = handle_session(student)
     so_far = session.curve if _goes_on(session.trained, weights) else ()
-    module = getattr(student, model)(*args)
-    load(module, weights)
-    if until is None:
-        trained = _run(module, fit, batches, optimizer, fit_kwargs)
-        session.curve = so_far + session.curve
-        return trained
-    return _in_stretches(module, fit, batches, optimizer, fit_kwargs or {}, until, so_far)
+
+    def initial() -> Remote:
+        module: Remote = getattr(student, model)(*args)
+        load(module, weights)
+        return module
+
+    if until is not None:
+        ended = _in_stretches(initial(), fit, batches, optimizer, fit_kwargs or {}, until, so_far)
+        if ended is not None:
+            return ended
+    trained = _run(initial(), fit, batches, optimizer, fit_kwargs)
+    session.curve = so_far + session.curve
+    if until is not None:
+        trained = session.trained = replace(trained, score=float(until.score(trained)))
+    return trained
 
 
 def _in_stretches(
@@ -85,7 +94,11 @@ def _in_stretches(
     fit_kwargs: Mapping[str, Any],
     until: Until,
     curve: tuple[float, ...],
-) -> Trained:
+) -> Trained | None:
+    """None where a stretch has other losses than one for each batch: such a loop is to be seen as it is, in one go.
+
+    One that reads the first hundred batches that it is given would else read a hundred of every stretch.
+    """
     session = handle_session(module)
     steps: Optimizer | Remote = optimizer
     stops = (*(number for number in until.after if number < len(batches)), len(batches))
@@ -93,11 +106,19 @@ def _in_stretches(
         kwargs = {name: _cut(value, len(batches), start, stop) for name, value in fit_kwargs.items()}
         trained = _run(module, fit, batches[start:stop], steps, kwargs, keep=stop < len(batches))
         session.curve = curve = curve + session.curve
+        if not _has_length(trained.losses, stop - start):
+            return None
         trained = session.trained = replace(trained, score=float(until.score(trained)))
         if trained.score <= until.enough or trained.optimizer is None:
             break
         steps = trained.optimizer
     return trained
+
+
+def _has_length(losses: object, count: int) -> bool:
+    if isinstance(losses, Tensor):
+        return losses.dim() == 1 and len(losses) == count
+    return isinstance(losses, list | tuple) and len(losses) == count
 
 
 def _goes_on(before: Trained | None, weights: Mapping[str, Tensor]) -> bool:

@@ -441,6 +441,19 @@ def test_stretches_take_the_very_steps_of_one_go(module_of: ModuleOf, after: tup
     assert handle_session(student).curve == tuple(whole.losses)
 
 
+@pytest.mark.parametrize("how", ["    for x, y in batches[:1]:", "    for x, y in batches[:3]:"])
+def test_a_loop_that_leaves_batches_out_is_seen_in_one_go(module_of: ModuleOf, how: str) -> None:
+    """It would else read the first batches of every stretch, and learn more than it does."""
+    source = edited("    for x, y in batches:", how, FIT)
+    whole = train(side(module_of(source)), "Doubler", **DOUBLED)
+    student = side(module_of(source))
+    trained = train(student, "Doubler", **DOUBLED, until=until(0.0, (4, 5)))
+    assert all(torch.equal(trained.state[name], value) for name, value in whole.state.items())
+    assert handle_session(student).curve == tuple(whole.losses)
+    assert trained.score == pytest.approx(2 - float(trained.state["layer.weight"]))
+    assert handle_session(student).trained is trained
+
+
 def test_a_list_for_the_batches_comes_in_stretches_too(module_of: ModuleOf) -> None:
     """Each call has the entries of its own batches."""
     signature = "def fit_doubler(model, batches, optimizer"
