@@ -18,7 +18,7 @@ from autograder.checks.properties import (
     train_differs_from_eval,
 )
 from autograder.checks.same import same
-from autograder.checks.training import Until, learned, three_steps, train
+from autograder.checks.training import Until, begins_alike, learned, three_steps, train
 from autograder.marks import bans, hint, needs, points, trains, visibility
 
 __all__ = [
@@ -28,6 +28,7 @@ __all__ = [
     "Until",
     "bans",
     "batch_independent",
+    "begins_alike",
     "buffers",
     "builtin",
     "causal",

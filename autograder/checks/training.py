@@ -46,6 +46,8 @@ class Until:
     """Numbers of batches after which to look."""
 
 
+FIRST = 5
+"""Batches of a long training whose losses are compared: later ones tell rounding apart, too."""
 MAX_LOSSES = 2**14
 """Of a curve that is kept; no training here has so many steps, and a loop can return a quarter of a million numbers."""
 
@@ -130,6 +132,30 @@ def _goes_on(before: Trained | None, weights: Mapping[str, Tensor]) -> bool:
     )
 
 
+def begins_alike(
+    student: Remote,
+    reference: Remote,
+    model: str,
+    *,
+    args: Sequence[Any],
+    weights: Mapping[str, Tensor],
+    batches: Sequence[Any],
+    optimizer: Optimizer,
+    fit: str = "fit",
+    fit_kwargs: Mapping[str, Any] | None = None,
+) -> None:
+    """Compare the first losses of the student's last `train` with those of the reference, given the same.
+
+    What only a long training shows (another rate, other batches, a model that looks up its answers) is seen there,
+    since exact comparisons elsewhere are of short ones. For models that draw nothing in training.
+    """
+    module = getattr(reference, model)(*args)
+    load(module, weights)
+    kwargs = {name: _cut(value, len(batches), 0, FIRST) for name, value in (fit_kwargs or {}).items()}
+    due = _curve(_run(module, fit, batches[:FIRST], optimizer, kwargs).losses)
+    same(list(handle_session(student).curve[:FIRST]), list(due), what=f"the losses of the first {len(due)} batches")
+
+
 def three_steps(
     student: Remote,
     reference: Remote,
@@ -203,6 +229,8 @@ def _run(
 
 
 def _curve(losses: object) -> tuple[float, ...]:
+    if isinstance(losses, Tensor) and losses.dim() == 1:
+        losses = losses[:MAX_LOSSES].tolist()
     items = list(losses[:MAX_LOSSES]) if isinstance(losses, list | tuple) else []
     numbers = [float(item) for item in items if isinstance(item, int | float) or _is_scalar(item)]
     return tuple(number if math.isfinite(number) else math.inf for number in numbers)

@@ -12,7 +12,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from autograder.checks import CheckFailure, Draw, builtin, learned, load, three_steps, train
+from autograder.checks import CheckFailure, Draw, begins_alike, builtin, learned, load, three_steps, train
 from autograder.checks.draw import HOME_SECRET, derive_key
 from autograder.checks.exceptions import finding_of_exception
 from autograder.checks.training import MAX_LOSSES, Until
@@ -452,6 +452,40 @@ def test_a_loop_that_leaves_batches_out_is_seen_in_one_go(module_of: ModuleOf, h
     assert handle_session(student).curve == tuple(whole.losses)
     assert trained.score == pytest.approx(2 - float(trained.state["layer.weight"]))
     assert handle_session(student).trained is trained
+
+
+@pytest.mark.parametrize("end", ["return losses", "return torch.tensor(losses)", "return tuple(losses)"])
+def test_a_long_training_begins_as_that_of_the_reference(module_of: ModuleOf, end: str) -> None:
+    """However its losses come back, and whether it ends early."""
+    for ends in (None, until(5.0, (5,))):
+        student = side(module_of(edited("return losses", end, DOUBLER)))
+        train(student, "Doubler", **DOUBLED, until=ends)
+        begins_alike(student, side(module_of(FIT)), "Doubler", **DOUBLED)
+
+
+@pytest.mark.parametrize(
+    "long",
+    [
+        "optimizer.param_groups[0]['lr'] = 0.2",
+        "torch.nn.init.ones_(model.layer.bias)",
+        "batches = batches[::-1]",
+        "return []",
+        "return [1.0] * len(batches)",
+    ],
+)
+def test_a_loop_that_knows_the_long_training_is_seen(module_of: ModuleOf, long: str) -> None:
+    """By its first losses: what it does to few batches is right."""
+    loop = edited(
+        "    losses = []\n    for x, y in",
+        f"    losses = []\n    if len(batches) > 3:\n        {long}\n    for x, y in",
+        DOUBLER,
+    )
+    different = [(x + step, y + step) for step, (x, y) in enumerate(DOUBLED["batches"])]
+    setting = {**DOUBLED, "batches": different, "optimizer": ("SGD", {"lr": 0.01})}
+    student = side(module_of(loop))
+    train(student, "Doubler", **setting)
+    with pytest.raises(CheckFailure, match="the losses of the first 5 batches"):
+        begins_alike(student, side(module_of(FIT)), "Doubler", **setting)
 
 
 def test_a_list_for_the_batches_comes_in_stretches_too(module_of: ModuleOf) -> None:
