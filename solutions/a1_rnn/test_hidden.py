@@ -39,6 +39,8 @@ from autograder.checks import (
     twins,
 )
 
+MANY = 120
+"""Batches of a run that shows which rate the last steps have, and whether any batch is left out."""
 SIGMAS = 5
 """Statistical bounds: a right submission misses one of them in 1.7 million."""
 
@@ -382,6 +384,12 @@ def test_fit_three_steps(student, reference, draw):
     batches = id_batches(draw, vocab, [(3, steps), (6, steps), (2, steps)])
     settings = {"lr": 0.5, "momentum": 0.8, "weight_decay": 0.1}  # steps that only the optimizer itself can take
     three_steps(student, reference, build, batches, optimizer=("SGD", settings), fit_kwargs={"pad": 0})
+    many, losses = id_batches(draw, vocab, [(4, steps)] * MANY), []
+    for side in (student, reference):
+        trained = build(side)
+        optimizer = builtin(side, "torch.optim.SGD", trained.parameters(), lr=0.01)
+        losses.append(side.fit(trained, many, optimizer, pad=0))
+    same(*losses, what="the losses of many batches")
 
 
 @points(2)
