@@ -71,21 +71,23 @@ def train(
     """
     session = handle_session(student)
     so_far = session.curve if _goes_on(session.trained, weights) else ()
-
-    def initial() -> Remote:
-        module: Remote = getattr(student, model)(*args)
-        load(module, weights)
-        return module
-
     if until is not None:
-        ended = _in_stretches(initial(), fit, batches, optimizer, fit_kwargs or {}, until, so_far)
+        ended = _in_stretches(
+            _initial(student, model, args, weights), fit, batches, optimizer, fit_kwargs or {}, until, so_far
+        )
         if ended is not None:
             return ended
-    trained = _run(initial(), fit, batches, optimizer, fit_kwargs)
+    trained = _run(_initial(student, model, args, weights), fit, batches, optimizer, fit_kwargs)
     session.curve = so_far + session.curve
     if until is not None:
         trained = session.trained = replace(trained, score=float(until.score(trained)))
     return trained
+
+
+def _initial(side: Remote, model: str, args: Sequence[Any], weights: Mapping[str, Tensor]) -> Remote:
+    module: Remote = getattr(side, model)(*args)
+    load(module, weights)
+    return module
 
 
 def _in_stretches(
@@ -149,8 +151,7 @@ def begins_alike(
     What only a long training shows (another rate, other batches, a model that looks up its answers) is seen there,
     since exact comparisons elsewhere are of short ones. For models that draw nothing in training.
     """
-    module = getattr(reference, model)(*args)
-    load(module, weights)
+    module = _initial(reference, model, args, weights)
     kwargs = {name: _cut(value, len(batches), 0, FIRST) for name, value in (fit_kwargs or {}).items()}
     due = _curve(_run(module, fit, batches[:FIRST], optimizer, kwargs).losses)
     same(list(handle_session(student).curve[:FIRST]), list(due), what=f"the losses of the first {len(due)} batches")
