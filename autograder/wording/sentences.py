@@ -195,6 +195,7 @@ SENTENCES = (
     N_("{name} after {n} steps of your loop: {words}"),
     N_("the losses of one step: {words}"),
     N_("the losses of {n} steps: {words}"),
+    N_("the losses of the first {n} batches: {words}"),
     N_("after training, the model has no {name} any more"),
     N_("the losses that your loop returns still hold their graphs: return numbers"),
     N_("after training, the {thing} of your weights is {figure1}; {figure2} or less shows that the model learned"),
