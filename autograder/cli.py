@@ -189,15 +189,16 @@ def compare(only: tuple[str, ...], out: Path, jobs: int | None, as_json: bool) -
 
 
 @main.command()
+@click.argument("assignments", nargs=-1)
 @click.option("--out", type=click.Path(path_type=Path), default=None, help="Where the sample class and its results go.")
 @course_option
 @jobs_option
 @explained
-def demo(out: Path | None, course_root: Path, jobs: int | None) -> None:
-    """Make a sample class for every finished assignment, grade it, and show where to look."""
+def demo(assignments: tuple[str, ...], out: Path | None, course_root: Path, jobs: int | None) -> None:
+    """Make a sample class for every finished assignment, or for those named, grade it, and show where to look."""
     from autograder.demo import run_demo
 
-    run_demo(course_root, out, jobs)
+    run_demo(course_root, assignments, out, jobs)
 
 
 press.add_to(main)

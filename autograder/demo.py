@@ -13,9 +13,10 @@ from pathlib import Path
 
 import click
 
-from autograder.course import find_course, load_assignments
+from autograder.course import find_course, load_assignment
 from autograder.desk import Desk, write_pages
 from autograder.records import Assignment, Confinement, Grade
+from autograder.release.steps import folders
 from autograder.screen import Screen
 from autograder.secret import make_secret
 from autograder.variants import Variant, cheats, fair_play, mistakes, solution, stub
@@ -32,12 +33,17 @@ ENDLESS = "\n\ndef {name}(*args, **kwargs):\n    while True:\n        pass\n"
 LAST_LINE = "\ndef unfinished(x:\n"
 
 
-def run_demo(start: Path, out: Path | None, workers: int | None) -> None:
-    """Make, grade and show a sample class for every assignment of the course."""
+def run_demo(start: Path, assignment_ids: Sequence[str], out: Path | None, workers: int | None) -> None:
+    """Make, grade and show a sample class for the named assignments, for every one of the course where none is named.
+
+    Raises UsageError for a name that the course does not have, before anything is graded.
+    """
     root = find_course(start)
+    assignments = [load_assignment(folder) for folder in folders(root, assignment_ids)]
     make_secret(root)
     click.echo(BANNER, err=True)
-    for assignment in load_assignments(root):
+    for number, assignment in enumerate(assignments, start=1):
+        click.echo(f"Class {number} of {len(assignments)}: {assignment.id}", err=True)
         folder = (out or root / ".autograder" / "demo") / assignment.id
         write_class(assignment, folder / "submissions")
         desk = Desk.at(root, assignment.id, Confinement.BEST_EFFORT, workers)

@@ -11,6 +11,7 @@ import pytest
 
 from autograder import demo
 from autograder.course import load_assignment
+from autograder.errors import UsageError
 from autograder.intake import read_submissions
 from autograder.records import Assignment
 from autograder.variants import Variant
@@ -104,10 +105,18 @@ def test_a_demo_needs_no_preparation(
 
     monkeypatch.setattr("autograder.desk.Desk.grade", grade)
     root = assignment.folder.parents[1]
-    demo.run_demo(assignment.folder, tmp_path / "out", 1)
+    demo.run_demo(assignment.folder, (), tmp_path / "out", 1)
     assert graded == [("best-effort", tmp_path / "out" / "t1_tiny" / "submissions")]
     assert len(list(graded[0][1].iterdir())) == 9
     assert (root / ".autograder" / "secret").exists()
     captured = capsys.readouterr()
     assert "made by the kit from its own solution" in captured.err
+    assert "Class 1 of 1: t1_tiny" in captured.err
     assert "Who handed in what: " in captured.out
+
+
+def test_a_demo_of_what_is_not_there_grades_nothing(assignment: Assignment, tmp_path: Path) -> None:
+    """A name that the course does not have is told with the nearest one, before any class is made."""
+    with pytest.raises(UsageError, match=r"no assignment `t1_tyni`.*t1_tiny"):
+        demo.run_demo(assignment.folder, ("t1_tiny", "t1_tyni"), tmp_path / "out", 1)
+    assert not (tmp_path / "out").exists()
