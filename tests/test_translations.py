@@ -26,7 +26,7 @@ MESSAGES = {"check_that": 1, "fail": 1, "near": 3, "show_map": 1, "show_image": 
     "image_of": 0,
 }
 """Functions that take words, and at which place."""
-NAMED = {"what", "title", "x", "y"}
+NAMED = {"what", "where", "title", "x", "y"}
 """Arguments that are words, of whatever function."""
 PLACE = re.compile(r"\{[a-z]+\d*\}")
 HANGUL = re.compile(r"[가-힣]")

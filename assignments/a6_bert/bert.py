@@ -86,7 +86,8 @@ def mask_tokens(ids: Tensor, vocab: int, generator: torch.Generator, p: float = 
     """Draw which tokens of ids (B, T) to hide, and hide them: return (inputs, labels) as `apply_masks`.
 
     Every piece of a word is chosen with probability p; a special id (PAD to MASK) never is. Random pieces come evenly
-    from FIRST_WORD .. vocab - 1. All is drawn from `generator`, anew in every call. Section 3.1, A.1.
+    from FIRST_WORD .. vocab - 1. All is drawn from `generator`, anew in every call and for every piece on its own.
+    Section 3.1, A.1.
     """
     raise NotImplementedError("write mask_tokens: see handout.md, '2.1 apply_masks and 2.2 mask_tokens'")
 

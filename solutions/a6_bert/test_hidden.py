@@ -122,7 +122,7 @@ def near(share: float, due: float, trials: int, what: str) -> None:
     check_that(abs(share - due) <= slack, f"{share:.1%} of {what}; {due:.0%} are expected", kind="property")
 
 
-@points(4)
+@points(2)
 @needs("test_mask_tokens", "apply_masks")
 @hint("15 % of the pieces; of these 80 % become MASK, 10 % any piece of the vocabulary, 10 % stay. Every place counts.")
 @pytest.mark.parametrize("p", [None, 0.4, 1.0])
@@ -182,6 +182,149 @@ def test_mask_tokens_is_drawn(student, draw):
         met = set(inputs.flatten().tolist())
         check_that(met == {MASK, *range(FIRST_WORD, FIRST_WORD + 3)}, "random pieces are not of the whole vocabulary")
         near(share_of(inputs == own, few > 0), 0.1 + 0.1 / 3, few.numel(), "the pieces stay or are drawn themselves")
+
+
+PIECES = 61
+"""Pieces of the vocabulary where independence is measured: a prime, so that multiples of rows and places reach all."""
+APART, IN_STEP = 7.5, 40.0
+"""Bounds that one right program in a million exceeds, though each stands for tens of thousands of comparisons."""
+
+
+def standard(happens: Tensor, due: float) -> Tensor:
+    """Whether something happens that has the probability `due`, as numbers of mean 0 and variance 1."""
+    return (happens.double() - due) / math.sqrt(due * (1 - due))
+
+
+def agreement(values: Tensor, others: Tensor) -> Tensor:
+    """For every distance (down, right): the sum over all two places so far apart of a value times one of the others."""
+    sizes = [2 * size for size in values.shape]  # twice as large: nothing wraps around
+    return torch.fft.ifft2(torch.fft.fft2(values, s=sizes) * torch.fft.fft2(others, s=sizes).conj()).abs()
+
+
+Field = tuple[Tensor, Tensor]
+"""Values (R, T) and where they are: there, they have mean 0 and variance 1."""
+
+
+def no_distance_tells(field: Field, other: Field, what: str, where: str) -> None:
+    """Fail where places at one distance from each other agree, or differ, more often than independent ones.
+
+    The product of two independent values has mean 0 and variance 1, too, and the sum over n pairs the variance n.
+    Complex values have the half of it in each direction, and go less far. `other` may be the field itself.
+    """
+    (values, there), (others, elsewhere) = field, other
+    pairs = agreement(there.double(), elsewhere.double()).round()
+    pairs[0, 0] = 0  # what is drawn for one place may come of one number
+    enough = pairs >= pairs.max() / 4
+    furthest = (agreement(values * there, others * elsewhere)[enough] / pairs[enough].sqrt()).max()
+    bound = APART * (0.75 if values.is_complex() else 1.0)
+    check_that(float(furthest) <= bound, f"{what} goes with {where}", kind="property")
+
+
+def no_mirror_tells(field: Field, what: str, where: str) -> None:
+    """Fail where places that mirror each other agree, or differ, more often than independent ones.
+
+    Each pair counts from both sides, so that the sum over n places has the variance 2n.
+    """
+    values, there = field
+    for axes in ((0,), (1,), (0, 1)):
+        both = there & there.flip(axes)
+        agreed = float((values * values.flip(axes).conj())[both].sum().abs())
+        check_that(agreed <= APART * math.sqrt(2 * int(both.sum())), f"{what} goes with {where}", kind="property")
+
+
+def none_too_many(squares: Tensor, free: float, what: str, where: str) -> None:
+    """Fail where squares of mean 1 sum up to twice as much as they should; `free` of them make two normal ones."""
+    check_that(float(squares.sum()) <= 2 * len(squares) + 40 * free, f"{what} goes with {where}", kind="property")
+
+
+def none_alike(values: Tensor, group: Tensor, what: str, where: str) -> None:
+    """Fail where values of one group agree more often than others: of n independent ones the sum has variance n."""
+    parts = torch.view_as_real(values.to(torch.complex128)).unbind(dim=-1)
+    sums = torch.stack([torch.bincount(group, weights=part) for part in parts])
+    size = torch.bincount(group)
+    squares = sums.square().sum(dim=0)[size > 0] / size[size > 0]
+    none_too_many(squares, 0.5 if values.is_complex() else 1.0, what, where)
+
+
+def each_for_itself(values: Tensor, there: Tensor, ids: Tensor, what: str) -> None:
+    """Fail where the values at some places say something of those at others, near or far, in either direction."""
+    field = (values, there)
+    no_distance_tells(field, field, what, where="that of other places")
+    no_mirror_tells(field, what, where="that of other places")
+    found = values[there]
+    line = (found[None], torch.ones(1, len(found), dtype=torch.bool))
+    no_distance_tells(line, line, what, where="that of the ones before it")
+    rows, places = (axis[there] for axis in torch.meshgrid(*map(torch.arange, ids.shape), indexing="ij"))
+    none_alike(found, rows, what, where="the row")
+    none_alike(found, places, what, where="the place")
+    none_alike(found, ids[there], what, where="the token")
+
+
+def spread_evenly(numbers: Tensor, what: str, where: str) -> None:
+    """Fail where some of the numbers 0 .. PIECES - 1 come more often than the others."""
+    due = len(numbers) / PIECES
+    none_too_many((torch.bincount(numbers % PIECES, minlength=PIECES) - due).square() / due, 1.0, what, where)
+
+
+def turned(numbers: Tensor) -> Tensor:
+    """Each number 0 .. PIECES - 1 as a point on the unit circle: of even chances the mean is 0, the variance 1."""
+    return torch.polar(torch.ones(numbers.shape, dtype=torch.float64), 2 * math.pi / PIECES * numbers.double())
+
+
+def no_rule_makes(pieces: Tensor, there: Tensor, ids: Tensor, what: str, where: str) -> None:
+    """Fail where pieces are a constant plus multiples of token, row and place, modulo their number, or nearly that."""
+    cell = [axis % PIECES for axis in (ids[there], *there.nonzero().unbind(dim=1))]
+    grid = torch.zeros(PIECES, PIECES, PIECES, dtype=torch.complex128)
+    grid.index_put_(tuple(cell), turned(pieces[there]), accumulate=True)
+    in_step = float(torch.fft.fftn(grid).abs().square().max()) / int(there.sum())  # over all multiples of the three
+    check_that(in_step <= IN_STEP, f"{what} goes with {where}", kind="property")
+
+
+@points(2)
+@needs("test_mask_tokens_shares", "apply_masks")
+@hint(
+    "Every piece for itself: is it chosen, what becomes of it, which piece takes its place? Nothing of that may be "
+    "shared with a neighbour, a row or a column, or be computed from the token and its place."
+)
+def test_mask_tokens_one_by_one(student, draw):
+    """`mask_tokens` draws for every piece anew whether it is chosen, what becomes of it, and the random piece."""
+    rows, width, vocab = 70, 160, FIRST_WORD + PIECES
+    ids = draw.ints(rows, width, low=FIRST_WORD, high=vocab)
+    ids[:, 0], ids[:, 70], ids[:, 154:] = CLS, SEP, PAD
+
+    def drawn(calls: int, p: float) -> tuple[Tensor, Tensor, Tensor]:
+        """The same ids in several calls, one below the other: a call is no echo of the one before."""
+        answers = [student.mask_tokens(ids, vocab, draw.generator(), p) for _ in range(calls)]
+        inputs, labels = (torch.cat([*parts]).cpu() for parts in zip(*answers, strict=True))
+        return ids.cpu().repeat(calls, 1), inputs, labels != IGNORE
+
+    once, inputs, chosen = drawn(1, p=0.5)
+    hidden, swapped = chosen & (inputs == MASK), chosen & (inputs != MASK) & (inputs != once)
+    choice = (standard(chosen, 0.5), once >= FIRST_WORD)
+    each_for_itself(*choice, once, what="whether a piece is chosen")
+    fate, piece = (standard(hidden, 0.8), chosen), (turned(inputs), swapped)
+    no_distance_tells(fate, choice, what="what becomes of a chosen piece", where="whether others are chosen")
+    no_distance_tells(piece, choice, what="the random piece", where="whether others are chosen")
+
+    twice, inputs, chosen = drawn(2, p=1.0)
+    hidden, swapped = chosen & (inputs == MASK), chosen & (inputs != MASK) & (inputs != twice)
+    fate = (standard(hidden, 0.8), chosen)
+    each_for_itself(*fate, twice, what="what becomes of a chosen piece")
+    by_chance = 1 / PIECES  # a random piece that is the token itself looks like one that stays
+    other = standard(swapped, 0.5 * (1 - by_chance))
+    each_for_itself(other, chosen & ~hidden, twice, what="what becomes of a chosen piece")
+
+    pieces = (inputs - FIRST_WORD) % PIECES
+    spread_evenly(pieces[swapped], what="the random piece", where="its number")
+    for numbers in (pieces, (inputs - twice) % PIECES):  # the piece, and how far it is from the token
+        each_for_itself(turned(numbers), swapped, twice, what="the random piece")
+        no_distance_tells((turned(numbers), swapped), fate, what="the random piece", where="what becomes of others")
+        for order in (numbers[swapped], numbers.mT[swapped.mT]):  # along the rows, down the columns
+            for lag in (1, 2, 3):
+                spread_evenly(order[lag:] - order[:-lag], what="the random piece", where="that of the ones before it")
+    for call in (slice(0, rows), slice(rows, None)):
+        each = (pieces[call], swapped[call], twice[call])
+        no_rule_makes(*each, what="the random piece", where="the token, the row and the place")
 
 
 def as_pairs(answer: Any) -> list[tuple[list[int], list[int], int]]:
