@@ -21,7 +21,7 @@ from autograder.diagnosis.together import together
 from autograder.ledger import Ledger
 from autograder.records import Assignment, CheckResult, Diagnosis, Outcome
 
-VERSION = "5"
+VERSION = "6"
 """Raised when the same transcript and the same catalogue would be diagnosed differently."""
 _DIAGNOSIS: TypeAdapter[Diagnosis | None] = TypeAdapter(Diagnosis | None)
 

@@ -191,15 +191,16 @@ def test_what_is_not_there_is_infinitely_far(module_of: ModuleOf) -> None:
 
 
 def test_long_trainings_and_broken_answers_are_not_replayed(module_of: ModuleOf) -> None:
-    """Hundreds of steps name no mistake; an answer that cannot be read ends it."""
+    """Hundreds of steps name no mistake, unless they are tiny; an answer that cannot be read ends it."""
     source = "import torch\n\n\ndef model():\n    return torch.nn.Linear(2, 1)\n\n\ndef fit(*_):\n    return []\n"
 
-    def ask(student: Any, steps: int) -> None:
-        train(student.model(), "fit", [torch.ones(1, 2)] * steps, ("SGD", {"lr": 0.1}), {})
+    def ask(student: Any, steps: int, rows: int = 100) -> None:
+        train(student.model(), "fit", [torch.ones(rows, 2)] * steps, ("SGD", {"lr": 0.1}), {})
 
     module, folder = module_of(source)
     assert read(recorded(module, folder, lambda student: ask(student, MAX_STEPS))) is not None
     assert read(recorded(module, folder, lambda student: ask(student, MAX_STEPS + 1))) is None
+    assert read(recorded(module, folder, lambda student: ask(student, 120, rows=2))) is not None
     whole = recorded(module, folder, lambda student: student.model())
     torn = tuple(replace(each, answer=each.answer[:-1]) for each in whole.sessions[0])
     assert read(replace(whole, sessions=(torn,))) is None
