@@ -416,7 +416,7 @@ def built(weights: Mapping[str, Tensor], *sizes: int, **options: Any) -> Callabl
     return build
 
 
-@points(3)
+@points(2)
 @needs("Seq2Seq", "masked_ce", "shift_targets", "test_fit_worked_example")
 @trains(cpu_s=20)
 @hint(
@@ -431,6 +431,19 @@ def test_fit_three_steps(student, reference, draw, dropout, rounds, lr):
     build = built(state(pair.reference), *sizes, **options)
     settings = {"lr": lr, "momentum": 0.8, "weight_decay": 0.1}  # steps that only the optimizer itself can take
     three_steps(student, reference, build, batches, optimizer=("SGD", settings))
+
+
+@points(1)
+@needs("Seq2Seq", "masked_ce", "shift_targets", "test_fit_three_steps")
+@trains(cpu_s=20)
+@hint("Is the last batch of many trained on as the first one is: at the optimizer's own rate, and with a step?")
+def test_fit_many_batches(student, reference, draw):
+    """`fit` leaves exactly the reference's parameters after 120 batches: nothing changes in the course of them."""
+    sizes = (7, 12, 3, 4)
+    pair = lively(student, reference, draw, *sizes, scale=4.0)  # losses that go up and down more than they fall
+    batches = translations(draw, *sizes[:2], 120 * [(2, 2, 1)])
+    build = built(state(pair.reference), *sizes)
+    three_steps(student, reference, build, batches, optimizer=("SGD", {"lr": 0.005}))
 
 
 @points(1)
