@@ -95,8 +95,9 @@ def read(transcript: Transcript) -> tuple[tuple[Asked, ...], ...] | None:
 
 
 def _is_long(batches: Sequence[object]) -> bool:
-    numbers = sum(leaf.numel() for leaf in wire.leaves(batches) if isinstance(leaf, Tensor))
-    return len(batches) > MAX_STEPS and numbers > MAX_NUMBERS
+    if len(batches) <= MAX_STEPS:
+        return False
+    return sum(leaf.numel() for leaf in wire.leaves(batches) if isinstance(leaf, Tensor)) > MAX_NUMBERS
 
 
 def _asked(exchange: Exchange, question: dict[str, Any], place: bytes, loaded: set[int]) -> Asked:
